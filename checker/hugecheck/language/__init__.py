@@ -1,0 +1,1 @@
+"""From text to a checked module: `parser` (text to syntax), `loader` (`use`), `check` (names, types, locks), `scenario`."""

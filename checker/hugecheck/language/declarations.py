@@ -1,0 +1,361 @@
+"""From the declarations of a model's files to a checked `ir.Module`.
+
+Order: types and locks, state, heads of functions, then everything that has a body. Each step sees all names of the steps before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from hugecheck.diagnostics import Diagnostic, Failure, Source, Span, fail
+from hugecheck.ir import program as ir
+from hugecheck.ir.flow import falls_through
+from hugecheck.ir.types import BOOL, INT, EnumType, IndexType, IntType, OptionalType, SetType, Type
+from hugecheck.language import syntax as s
+from hugecheck.language.expressions import Expressions
+from hugecheck.language.parser import parse
+from hugecheck.language.statements import Statements
+from hugecheck.language.symbols import FunctionHead, Scope, Symbols, suggest
+
+D = TypeVar("D")
+PROPERTY = Scope({}, lax=True, counters=True)
+
+
+def check_model(declarations: Iterable[s.Declaration]) -> tuple[ir.Module, Symbols]:
+    """The module, and the symbols that a scenario's checker goes on with. Raises `Failure` with every independent error."""
+    return _Model(tuple(declarations)).check()
+
+
+class _Model:
+    def __init__(self, declarations: tuple[s.Declaration, ...]) -> None:
+        self.declarations = declarations
+        self.symbols = Symbols()
+        self.expressions = Expressions(self.symbols)
+        self.errors: list[Diagnostic] = []
+        self.places: dict[tuple[str, str], Span] = {}
+
+    def check(self) -> tuple[ir.Module, Symbols]:
+        self._each(s.EnumDecl, self._enum)
+        self._each(s.ConstDecl, self._const)
+        self._each(s.IndexDecl, self._index)
+        self._each(s.SwitchDecl, self._switch)
+        self._each(s.LockDecl, self._lock)
+        self._stop()
+        self._each(s.VariableDecl, self._variable_type)
+        self._each(s.RecordDecl, self._record)
+        self._stop()
+        self._each(s.DefDecl, self._def)
+        self._each(s.FunctionDecl, self._head)
+        self._stop()
+        self._initial_values()
+        self._each(s.DefDecl, self._def_body)
+        self._each(s.ObserveDecl, self._observe)
+        self._stop()
+        functions: dict[str, ir.Function] = {}
+        operations: dict[str, ir.Operation] = {}
+        meanings: list[ir.Meaning] = []
+        laws: dict[str, ir.Law] = {}
+        kernels: list[ir.Kernel] = []
+        actors: list[ir.Actor] = []
+        self._each(s.FunctionDecl, lambda d: functions.setdefault(d.name, self._function(d)))
+        self._each(s.ActorDecl, lambda d: actors.append(self._actor(d)))
+        self._each(s.OperationDecl, lambda d: operations.setdefault(d.name, self._operation(d)))
+        self._each(s.MeaningDecl, lambda d: meanings.append(self._meaning(d)))
+        self._each(s.LawDecl, lambda d: laws.setdefault(d.name, self._law(d)))
+        self._each(s.KernelDecl, lambda d: kernels.append(self._kernel(d)))
+        self._recursion(functions)
+        self._stop()
+        y = self.symbols
+        module = ir.Module(
+            y.enums, y.constants, y.indexes, y.variables, y.locks, functions, operations, tuple(y.observes.values()), tuple(meanings),
+            laws, y.switches, tuple(kernels), actors[0] if actors else None, tuple(y.results),
+        )
+        return module, y
+
+    def _each(self, kind: type[D], action: Callable[[D], object]) -> None:
+        for declaration in self.declarations:
+            if isinstance(declaration, kind):
+                try:
+                    action(declaration)
+                except Failure as failure:
+                    self.errors.extend(failure.diagnostics)
+
+    def _stop(self) -> None:
+        if self.errors:
+            raise Failure(tuple(self.errors))
+
+    def _unique(self, space: str, name: str, span: Span) -> None:
+        before = self.places.get((space, name))
+        if before is not None:
+            fail("duplicate-name", f"`{name}` is declared twice", span, notes=[("first here", before)])
+        self.places[space, name] = span
+
+    # ------------------------------------------------------------ types and locks
+
+    def _enum(self, d: s.EnumDecl) -> None:
+        self._unique("type", d.name, d.span)
+        for member in d.members:
+            self._unique("value", member, d.span)
+            self.symbols.members[member] = EnumType(d.name)
+            self.symbols.results.append(member)
+        self.symbols.enums[d.name] = d.members
+
+    def _const(self, d: s.ConstDecl) -> None:
+        self._unique("value", d.name, d.span)
+        value = self.symbols.literal(d.value)
+        self.symbols.constants[d.name] = ir.Const(value, IntType(value, value))
+
+    def _index(self, d: s.IndexDecl) -> None:
+        self._unique("type", d.name, d.span)
+        if d.kind == "fixed" and not 0 < d.size <= 64:
+            fail("bad-bound", f"the size of an index type is 1 to 64, not {d.size}", d.span)
+        self.symbols.indexes[d.name] = ir.Index(d.name, d.kind, d.size, d.span)
+
+    def _switch(self, d: s.SwitchDecl) -> None:
+        self._unique("switch", d.name, d.span)
+        self.symbols.switches[d.name] = ir.Switch(d.name, d.text, d.commit, d.subject, d.release)
+
+    def _kernel(self, d: s.KernelDecl) -> ir.Kernel:
+        self._unique("kernel", d.name, d.span)
+        for switch in d.switches:
+            if switch not in self.symbols.switches:
+                fail("unknown-switch", f"there is no switch `{switch}`", d.span, help=suggest(switch, self.symbols.switches))
+        return ir.Kernel(d.name, d.alias, frozenset(d.switches))
+
+    def _lock(self, d: s.LockDecl) -> None:
+        self._unique("lock", d.name, d.span)
+        for index in d.indices:
+            self.symbols.index(index, d.span)
+        self.symbols.locks[d.name] = ir.Lock(d.name, d.kind, d.indices, d.span)
+
+    # ------------------------------------------------------------ state
+
+    def _check_lock(self, name: str, lock: str | None, indices: tuple[str, ...], span: Span) -> None:
+        if lock is None:
+            return
+        found = self.symbols.locks.get(lock)
+        if found is None:
+            fail("unknown-name", f"there is no lock `{lock}`", span, help=suggest(lock, self.symbols.locks))
+        if found.indices != indices[: len(found.indices)]:
+            fail("type-mismatch", f"`{lock}` is a lock of {', '.join(found.indices)}, and `{name}` is not indexed so", span,
+                 notes=[("the lock is declared here", found.span)])
+
+    def _variable_type(self, d: s.VariableDecl) -> None:
+        self._unique("value", d.name, d.span)
+        self._add_variable(d, d.name, "")
+
+    def _add_variable(self, d: s.VariableDecl, name: str, record: str) -> None:
+        for index in d.indices:
+            self.symbols.index(index, d.span)
+        self._check_lock(d.name, d.lock, d.indices, d.span)
+        type_ = self.symbols.type(d.type)
+        placeholder = ir.Const(0, type_)
+        self.symbols.variables[name] = ir.Variable(name, d.indices, type_, placeholder, d.lock, d.ghost, record, d.span)
+
+    def _record(self, d: s.RecordDecl) -> None:
+        self._unique("record", d.name, d.span)
+        self.symbols.index(d.index, d.span)
+        for field in d.fields:
+            self._unique(f"field of {d.index}", field.name, field.span)
+            name = f"{d.name}.{field.name}"
+            self._add_variable(field, name, d.index)
+            self.symbols.fields[d.index, field.name] = name
+
+    def _initial_values(self) -> None:
+        for declaration in self.declarations:
+            match declaration:
+                case s.VariableDecl():
+                    named = [(declaration.name, declaration)]
+                case s.RecordDecl():
+                    named = [(f"{declaration.name}.{f.name}", f) for f in declaration.fields]
+                case _:
+                    continue
+            for name, field in named:
+                try:
+                    self._initial(name, field)
+                except Failure as failure:
+                    self.errors.extend(failure.diagnostics)
+
+    def _initial(self, name: str, d: s.VariableDecl) -> None:
+        old = self.symbols.variables[name]
+        names: dict[str, ir.Expr] = {"self": ir.Local("self", IndexType(d.indices[-1]))} if d.indices else {}
+        value = self.expressions.check(d.initial, Scope(names, lax=True), old.type)
+        if _reads_state(value):
+            fail("type-mismatch", "an initial value cannot depend on other state", d.initial.span)
+        self.symbols.variables[name] = ir.Variable(
+            name, old.indices, old.type, value, old.lock, old.ghost, old.record, old.span
+        )
+
+    # ------------------------------------------------------------ functions
+
+    def _def(self, d: s.DefDecl) -> None:
+        self._unique("function", d.name, d.span)
+        self.symbols.defs[d.name] = d
+        self._params(d.params)
+        self.symbols.type(d.type)
+
+    def _params(self, params: tuple[s.Param, ...]) -> list[tuple[str, Type]]:
+        seen: set[str] = set()
+        out = []
+        for p in params:
+            if p.name in seen:
+                fail("duplicate-name", f"`{p.name}` is a parameter twice", p.span)
+            seen.add(p.name)
+            out.append((p.name, self.symbols.type(p.type)))
+        return out
+
+    def _def_body(self, d: s.DefDecl) -> None:
+        names: dict[str, ir.Expr] = {n: ir.Local(n, t) for n, t in self._params(d.params)}
+        self.expressions.check(d.body, Scope(names, lax=True), self.symbols.type(d.type))
+
+    def _head(self, d: s.FunctionDecl) -> None:
+        self._unique("function", d.name, d.span)
+        for error in d.errors:
+            if error not in self.symbols.members:
+                fail("unknown-name", f"there is no error `{error}`", d.span, help=suggest(error, self.symbols.members))
+        returns = self.symbols.type(d.type) if d.type is not None else None
+        self.symbols.heads[d.name] = FunctionHead(d, tuple(self._params(d.params)), returns, d.errors)
+
+    def _function(self, d: s.FunctionDecl) -> ir.Function:
+        head = self.symbols.heads[d.name]
+        params = tuple(self.expressions.local(n, t) for n, t in head.params)
+        scope = Scope({n: p for (n, _), p in zip(head.params, params, strict=True)})
+        for mode, ref in d.holding:
+            held = self.expressions.held(mode, ref, scope)
+            scope = scope.holding(held, section=held.mode == "spin")
+        body = Statements(self.expressions, head, d.name).block(d.body, scope)
+        if head.returns is not None and falls_through(body):
+            fail("missing-return", f"`{d.name}` returns a `{head.returns}`, and it can end without `return`", d.span)
+        return ir.Function(d.name, params, head.returns, head.errors, body, d.span)
+
+    def _operation(self, d: s.OperationDecl) -> ir.Operation:
+        self._unique("operation", d.name, d.span)
+        types = self._params(d.params)
+        params = tuple(self.expressions.local(n, t) for n, t in types)
+        scope = Scope({n: p for (n, _), p in zip(types, params, strict=True)})
+        lax = Scope(scope.locals, lax=True)
+        checked = []
+        for syntax, local in zip(d.params, params, strict=True):
+            default = self.expressions.check(syntax.default, lax, local.type) if syntax.default is not None else _implied(local.type)
+            checked.append(ir.Parameter(local, syntax.kind, default))
+        names = {n for n, _ in types}
+        patterns = tuple(tuple(self._pattern_item(i, names) for i in p) for p in d.patterns)
+        conditions = tuple(ir.When(self.expressions.condition(w.condition, lax), self._reason(w, lax)) for w in d.conditions)
+        body = Statements(self.expressions, None, d.name).block(d.body, scope)
+        return ir.Operation(d.name, tuple(checked), patterns, conditions, body, d.span)
+
+    def _reason(self, when: s.When, scope: Scope) -> tuple[str | ir.Expr, ...]:
+        """The text of a reason, with each `{expression}` in it checked."""
+        parts: list[str | ir.Expr] = []
+        for number, piece in enumerate(re.split(r"[{}]", when.reason)):
+            if number % 2 == 0:
+                parts.append(piece)
+                continue
+            parsed = parse(Source(when.span.source.name, f"const _ = {piece}")).declarations[0]
+            assert isinstance(parsed, s.ConstDecl)
+            try:
+                parts.append(self.expressions.check(parsed.value, scope))
+            except Failure as failure:
+                fail(failure.diagnostics[0].id, f"in the reason: {failure.diagnostics[0].headline}", when.span)
+        return tuple(parts)
+
+    @staticmethod
+    def _pattern_item(item: s.PatternItem, names: set[str]) -> ir.PatternItem:
+        wanted = {"index": (item.first, item.second), "slice": (item.first, item.second, item.third), "option": (item.second or item.first,)}
+        for name in wanted.get(item.kind, ()):
+            if name not in names:
+                fail("unknown-name", f"`{name}` is not a parameter of this operation", item.span, help=suggest(name, names))
+        return ir.PatternItem(item.kind, item.first, item.second, item.third)
+
+    def _recursion(self, functions: dict[str, ir.Function]) -> None:
+        done: set[str] = set()
+
+        def visit(name: str, path: tuple[str, ...]) -> None:
+            if name in path:
+                cycle = " -> ".join([*path[path.index(name) :], name])
+                self.errors.append(Diagnostic("recursion", f"`{name}` calls itself: {cycle}", functions[name].span))
+                done.add(name)
+            if name in done or name not in functions:
+                return
+            for callee in sorted(_callees(functions[name].body)):
+                visit(callee, (*path, name))
+            done.add(name)
+
+        for name in functions:
+            visit(name, ())
+
+    # ------------------------------------------------------------ what is seen
+
+    def _observe(self, d: s.ObserveDecl) -> None:
+        key = f"{d.table}.{d.name}" if d.table else d.name
+        self._unique("counter", key, d.span)
+        if not d.table:
+            self.symbols.observes[key] = ir.Observe(d.name, "", None, None, self.expressions.check(d.value, Scope({}, lax=True), INT), d.text)
+            return
+        self.symbols.index(d.index, d.span)
+        local = self.expressions.local(d.variable, IndexType(d.index))
+        scope = Scope({d.variable: local}, lax=True)
+        where = self.expressions.condition(d.where, scope) if d.where is not None else None
+        self.symbols.observes[key] = ir.Observe(d.name, d.table, local, where, self.expressions.check(d.value, scope, INT), d.text)
+
+    def _meaning(self, d: s.MeaningDecl) -> ir.Meaning:
+        names: dict[str, ir.Expr] = {o.name: ir.Local(o.name, INT) for o in self.symbols.observes.values() if not o.table}
+        return ir.Meaning(self.expressions.condition(d.condition, Scope(names, lax=True)), d.text)
+
+    def _law(self, d: s.LawDecl) -> ir.Law:
+        self._unique("law", d.name, d.span)
+        return ir.Law(d.name, d.text, d.quiescent, self.expressions.condition(d.condition, PROPERTY), d.span)
+
+    def _actor(self, d: s.ActorDecl) -> ir.Actor:
+        self._unique("actor", "actor", d.span)
+        self.symbols.index(d.index, d.span)
+        local = self.expressions.local(d.variable, IndexType(d.index))
+        return ir.Actor(d.index, local, self.expressions.check(d.condition, Scope({d.variable: local}, lax=True), BOOL))
+
+
+def _implied(type_: Type) -> ir.Expr | None:
+    """What a parameter is when neither the step nor a default gives it: `none`, an empty set, `false`."""
+    if isinstance(type_, OptionalType):
+        return ir.Const(-1, type_)
+    if isinstance(type_, SetType) or type_ == BOOL:
+        return ir.Const(0, type_)
+    return None
+
+
+def _reads_state(expr: ir.Expr) -> bool:
+    match expr:
+        case ir.Load(variable, _, _):
+            return not variable.startswith("initially.")
+        case ir.Apply(_, arguments, _):
+            return any(_reads_state(a) for a in arguments)
+        case ir.Convert(value, _, _):
+            return _reads_state(value)
+        case ir.Conditional(a, b, c, _):
+            return _reads_state(a) or _reads_state(b) or _reads_state(c)
+        case ir.Quantified():
+            return True
+        case _:
+            return False
+
+
+def _callees(block: ir.Block_) -> set[str]:
+    out: set[str] = set()
+    for statement in block:
+        match statement:
+            case ir.Call():
+                out.add(statement.function)
+                out |= _callees(statement.handler or ())
+            case ir.If(_, a, b):
+                out |= _callees(a) | _callees(b)
+            case ir.While(_, body) | ir.For(_, _, _, body) | ir.Atomic(_, body, _):
+                out |= _callees(body)
+            case ir.Hold():
+                out |= _callees(statement.body) | _callees(statement.otherwise)
+            case ir.Either(branches):
+                for branch in branches:
+                    out |= _callees(branch)
+            case _:
+                pass
+    return out
