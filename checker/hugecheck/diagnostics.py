@@ -6,6 +6,7 @@ A pass returns or collects `Diagnostic`s. `Failure` carries them through a stage
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -74,6 +75,18 @@ def fail(
     raise Failure((Diagnostic(id, headline, span, label, tuple(notes), help),))
 
 
+def suggest(name: str, known: Iterable[str]) -> str:
+    """ "did you mean", or the list of what there is when it is short."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    if not names:
+        return "none is declared"
+    shown = ", ".join(f"`{n}`" for n in names[:12])
+    return f"there is {shown}" + (", ..." if len(names) > 12 else "")
+
+
 CATALOGUE: dict[str, str] = {
     "syntax": "The text does not follow the grammar. The message says what was expected at that place; spec/language.md has the whole language.",
     "unknown-name": "A name is used that nothing declares: a misspelling, or a missing `use`.",
@@ -82,7 +95,7 @@ CATALOGUE: dict[str, str] = {
     "unknown-operation": "A step names an operation that the model does not have.",
     "unknown-kernel": "The kernel is not in the model's table. `kernel V as A { ... }` declares one.",
     "unknown-switch": "No `switch` of that name or commit is declared.",
-    "unknown-model": "`use NAME` finds no model of that name, or `use \"FILE\"` no such file.",
+    "unknown-model": '`use NAME` finds no model of that name, or `use "FILE"` no such file.',
     "duplicate-name": "Two declarations have the same name where only one may.",
     "type-mismatch": "An expression has another type than its place needs.",
     "out-of-range": "A value lies outside the range of the place it is put in.",

@@ -56,7 +56,12 @@ class KernelResult:
 
 
 def run_scenario(
-    scenario: Scenario, kernels: tuple[str, ...], limits: Limits, *, merge: bool = True, report: Callable[[Progress], None] | None = None
+    scenario: Scenario,
+    kernels: tuple[str, ...],
+    limits: Limits,
+    *,
+    merge: bool = True,
+    report: Callable[[Progress], None] | None = None,
 ) -> Iterator[KernelResult]:
     """The results on each of the kernels; with none given, of a model without a kernel table."""
     for kernel in kernels or ("",):
@@ -73,7 +78,12 @@ def build_program(scenario: Scenario, switches: frozenset[str]) -> Program:
 
 
 def run_on(
-    scenario: Scenario, kernel: str, switches: frozenset[str], limits: Limits, *, merge: bool = True,
+    scenario: Scenario,
+    kernel: str,
+    switches: frozenset[str],
+    limits: Limits,
+    *,
+    merge: bool = True,
     report: Callable[[Progress], None] | None = None,
 ) -> KernelResult:
     """Search, again with larger pools when one turns out too small, and decide the clauses."""
@@ -86,7 +96,9 @@ def run_on(
             explored = explore(system, limits, report)
         except PoolExhausted as exhausted:
             if exhausted.index in scenario.bounded or exhausted.size > MAX_POOL:
-                explored = Explored(reason=f"`{exhausted.index} {sizes[exhausted.index]}` is too small: an execution needs {exhausted.size}")
+                explored = Explored(
+                    reason=f"`{exhausted.index} {sizes[exhausted.index]}` is too small: an execution needs {exhausted.size}"
+                )
             else:
                 kind = scenario.module.indexes[exhausted.index].kind
                 sizes[exhausted.index] = max(exhausted.size, 2 * sizes[exhausted.index] if kind == "pool" else 0)
@@ -106,15 +118,39 @@ def _decide(scenario: Scenario, kernel: str, system: System, explored: Explored,
         message = finding.message if finding is not None else ""
         if clause.kind == "deadlock" and finding is not None:
             message = waiting(system, finding.path)
-        results.append(ClauseResult(clause.kind, clause.name, clause.text, verdict, clause.expected_on(kernel), trace, message))
+        results.append(
+            ClauseResult(clause.kind, clause.name, clause.text, verdict, clause.expected_on(kernel), trace, message)
+        )
     if explored.broken is not None:
         broken = explored.broken
         place = str(broken.site) if broken.site is not None else ""
         trace = trace_of(system, broken.path)
-        results.append(ClauseResult("contract", "contract", "the model keeps its own contracts", "violated", "holds", trace, broken.message, place))
+        results.append(
+            ClauseResult(
+                "contract",
+                "contract",
+                "the model keeps its own contracts",
+                "violated",
+                "holds",
+                trace,
+                broken.message,
+                place,
+            )
+        )
     for call, refused in explored.never:
         message = never_taken(system, call, list(refused) if refused is not None else None)
-        results.append(ClauseResult("step", f"step-{call.span.line}", "every step can be taken", "vacuous", "holds", None, message, str(call.span)))
+        results.append(
+            ClauseResult(
+                "step",
+                f"step-{call.span.line}",
+                "every step can be taken",
+                "vacuous",
+                "holds",
+                None,
+                message,
+                str(call.span),
+            )
+        )
     meanings = Meanings(scenario.module, system.machine)
     return KernelResult(kernel, tuple(results), explored, sizes, scenario.bounded, system.merged, meanings)
 

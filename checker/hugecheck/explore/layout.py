@@ -54,7 +54,12 @@ class Layout:
 
 
 def make_layout(
-    program: ir.Program, used: frozenset[str], frame: Frame, sizes: Mapping[str, int], threads: int, initially: Mapping[str, int]
+    program: ir.Program,
+    used: frozenset[str],
+    frame: Frame,
+    sizes: Mapping[str, int],
+    threads: int,
+    initially: Mapping[str, int],
 ) -> Layout:
     """Place the used variables one after the other, then a frame for each thread."""
     base: dict[str, int] = {}

@@ -6,9 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from hugecheck.explore.layout import CONTROL, SLOTS, Layout, make_layout
-from hugecheck.explore.python import BLOCKED, FINISHED, GO_ON, SUSPENDED, Chooser, Code, Disabled, Property, emit, used_variables
+from hugecheck.explore.python import (
+    BLOCKED,
+    FINISHED,
+    GO_ON,
+    SUSPENDED,
+    Chooser,
+    Code,
+    Disabled,
+    Property,
+    emit,
+    used_variables,
+)
 from hugecheck.ir import program as ir
 from hugecheck.ir.liveness import Frame, frame
+from hugecheck.ir.rewrite import resolve
 
 HANG = -2
 """The result of an operation that goes round in the same states for ever."""
@@ -54,13 +66,21 @@ class Machine:
     """A program compiled for given sizes. `properties` are compiled with it and found in `self.code.properties`."""
 
     def __init__(
-        self, program: ir.Program, sizes: Mapping[str, int], threads: int, initially: Mapping[str, int], properties: Iterable[Property],
+        self,
+        program: ir.Program,
+        sizes: Mapping[str, int],
+        threads: int,
+        initially: Mapping[str, int],
+        properties: Iterable[Property],
         frame_: Frame | None = None,
     ) -> None:
         self.program = program
         self.results = program.module.results
-        own = [*properties, *_operation_properties(program)]
-        self.layout: Layout = make_layout(program, used_variables(program, own), frame_ or frame(program), sizes, threads, initially)
+        given = [Property(p.name, p.params, resolve(p.value, program.switches)) for p in properties]
+        own = [*given, *_operation_properties(program)]
+        self.layout: Layout = make_layout(
+            program, used_variables(program, own), frame_ or frame(program), sizes, threads, initially
+        )
         self.code: Code = emit(program, self.layout, own)
         self.blocks = self.code.blocks
         self.operations = {name: self._compiled(code) for name, code in program.operations.items()}
@@ -131,7 +151,9 @@ class Machine:
             return BLOCKED
         return outcome
 
-    def finish(self, state: list[int], thread: int, choose: Chooser, each: Callable[[], bool] | None = None) -> int | None:
+    def finish(
+        self, state: list[int], thread: int, choose: Chooser, each: Callable[[], bool] | None = None
+    ) -> int | None:
         """Run the thread to the end of its operation, undisturbed.
 
         Returns the result number, `HANG`, or None when a section is disabled (the state is garbage then) or `each`, called after each section

@@ -146,7 +146,11 @@ def emit(program: ir.Program, layout: Layout, properties: Iterable[Property]) ->
     text = "\n".join(emitter.lines) + "\n"
     growing = {i.name: i.kind in ("pool", "counted") for i in program.module.indexes.values()}
     space: dict[str, Any] = {
-        "interval": interval, "lowest": lowest, "members": members, "X": _Sites(emitter.places, growing), "disabled": _disabled,
+        "interval": interval,
+        "lowest": lowest,
+        "members": members,
+        "X": _Sites(emitter.places, growing),
+        "disabled": _disabled,
     }
     exec(compile(text, "<program>", "exec"), space)
     table: list[BlockFunction | None] = [None] * (max(program.blocks, default=0) + 1)
@@ -158,13 +162,21 @@ def emit(program: ir.Program, layout: Layout, properties: Iterable[Property]) ->
 def emit_waits(program: ir.Program, layout: Layout) -> dict[int, Callable[[list[int], int], tuple[int, ...]]]:
     """For each block that begins by taking a lock: the indices of that lock, from the state and the base of the thread's frame."""
     emitter = _Emitter(program, layout)
-    waits = [(b, s) for b in program.blocks.values() if b.body and isinstance(s := b.body[0], ir.Await) and s.lock is not None]
+    waits = [
+        (b, s)
+        for b in program.blocks.values()
+        if b.body and isinstance(s := b.body[0], ir.Await) and s.lock is not None
+    ]
     for block, await_ in waits:
         emitter.lines.append(f"def w{block.number}(s, b):")
         for name in sorted(frozenset().union(*(uses(i) for i in await_.indices))):
             emitter.line(f"{emitter.name(name)} = s[b + {SLOTS + layout.frame.slots[name]}]")
         emitter.line(f"return ({''.join(emitter.expr(i) + ', ' for i in await_.indices)})")
-    space: dict[str, Any] = {"X": _Sites(emitter.places, {i: False for i in program.module.indexes}), "members": members, "lowest": lowest}
+    space: dict[str, Any] = {
+        "X": _Sites(emitter.places, dict.fromkeys(program.module.indexes, False)),
+        "members": members,
+        "lowest": lowest,
+    }
     exec(compile("\n".join(emitter.lines) or "pass", "<waits>", "exec"), space)
     return {block.number: space[f"w{block.number}"] for block, _ in waits}
 
@@ -215,7 +227,9 @@ class _Emitter:
 
     def flat(self, function: ir.FlatFunction) -> None:
         self.current, self.flat_now = None, function
-        self.lines.append(f"def f_{function.name}({', '.join(['s', 't', 'c', *(self.name(p.name) for p in function.params)])}):")
+        self.lines.append(
+            f"def f_{function.name}({', '.join(['s', 't', 'c', *(self.name(p.name) for p in function.params)])}):"
+        )
         self.body(function.body)
         self.line(self._flat_result(None, "0"))
 
@@ -297,18 +311,18 @@ class _Emitter:
                 self.jump(block)
             case ir.Enter(function, block, back):
                 self.line(f"{self.name(return_local(function).name)} = {back}")
-                self.save(self.program.blocks[block].live | kept(self.program, statement), {return_local(function).name})
+                self.save(
+                    self.program.blocks[block].live | kept(self.program, statement), {return_local(function).name}
+                )
                 self.jump(block)
             case ir.Leave(function):
-                back = self.name(return_local(function).name)
                 self.save(results_of(self.program, function))
-                self.line(f"s[b] = {back}")
+                self.line(f"s[b] = {self.name(return_local(function).name)}")
                 self.line(f"return {GO_ON}")
             case ir.Finish(result):
-                value = self.expr(result)
                 self.save(frozenset())
                 self.line(f"s[b + {CONTROL}] = 0")
-                self.line(f"return {FINISHED} + {value}")
+                self.line(f"return {FINISHED} + {self.expr(result)}")
             case ir.Return(value):
                 self.line(self._flat_result(self.expr(value) if value is not None else None, "0"))
             case ir.Fail(error):
@@ -458,7 +472,13 @@ class _Emitter:
             case IntType(low, high, _):
                 report = f"X.range({again}, {str(bound)!r}, {self.site(site)})"
                 low = -1 if optional else low
-                test = f"{low} <= {first}" if high is None else f"{first} <= {high}" if low is None else f"{low} <= {first} <= {high}"
+                test = (
+                    f"{low} <= {first}"
+                    if high is None
+                    else f"{first} <= {high}"
+                    if low is None
+                    else f"{low} <= {first} <= {high}"
+                )
                 return f"({again} if {test} else {report})"
             case _:
                 return again if first == again else f"({first}, {again})[1]"

@@ -94,7 +94,8 @@ class _Search:
         clauses = system.scenario.clauses
         self.invariants = [
             (n, system.clauses[n], c.kind != "never" and c.kind != "sometimes", c.quiescent)
-            for n, c in enumerate(clauses) if c.kind in ("always", "never", "sometimes")
+            for n, c in enumerate(clauses)
+            if c.kind in ("always", "never", "sometimes")
         ]
         self.finals = [(n, system.clauses[n]) for n, c in enumerate(clauses) if c.kind == "finally"]
         self.open = {n for n, c in enumerate(clauses) if c.kind not in ("deadlock", "result")}
@@ -150,7 +151,11 @@ class _Search:
     def _has_successor(self, state: tuple[int, ...]) -> bool:
         system = self.system
         for move in system.moves(list(state)):
-            if move.check is not None or move.skip is not None or not system.take(list(state), move, Choices()).disabled:
+            if (
+                move.check is not None
+                or move.skip is not None
+                or not system.take(list(state), move, Choices()).disabled
+            ):
                 return True
         return False
 
@@ -176,7 +181,9 @@ class _Search:
                     self.result.transitions += 1
                     if self.result.broken is None:
                         step = PathStep(move, _made(choices))
-                        self.result.broken = Finding((*self._path(number), step), f"{error.kind}: {error.message}", error.site)
+                        self.result.broken = Finding(
+                            (*self._path(number), step), f"{error.kind}: {error.message}", error.site
+                        )
                     continue
                 pending.extend(reversed(choices.others()))
                 if not taken:
@@ -212,10 +219,17 @@ class _Search:
             for clause, step in inner.items():
                 if clause not in still:
                     self._found(clause, number, step)
-        if expected is not None and taken.result is not None and taken.result not in expected and self.result_clause is not None:
+        if (
+            expected is not None
+            and taken.result is not None
+            and taken.result not in expected
+            and self.result_clause is not None
+        ):
             name = system.machine.result_name(taken.result)
             wanted = " or ".join(system.machine.result_name(r) for r in sorted(expected))
-            self._found(self.result_clause, number, PathStep(move, _made(choices)), f"the result is {name}, not {wanted}")
+            self._found(
+                self.result_clause, number, PathStep(move, _made(choices)), f"the result is {name}, not {wanted}"
+            )
         return True
 
     def _visit(self, state: tuple[int, ...], parent: tuple[int, PathStep] | None) -> None:
@@ -228,7 +242,8 @@ class _Search:
     def _violated(self, state: list[int], *, quiescent: bool) -> list[int]:
         """The undecided clauses that this state decides: violates, or for `sometimes` reaches."""
         return [
-            clause for clause, holds, wanted, only_quiescent in self.invariants
+            clause
+            for clause, holds, wanted, only_quiescent in self.invariants
             if clause in self.open and (quiescent or not only_quiescent) and bool(holds(state)) != wanted
         ]
 

@@ -42,12 +42,19 @@ class System:
     `merged`: no two threads can interleave, so a move runs a whole operation.
     """
 
-    def __init__(self, scenario: Scenario, program: ir.Program, sizes: Mapping[str, int], frame: Frame, *, merge: bool) -> None:
+    def __init__(
+        self, scenario: Scenario, program: ir.Program, sizes: Mapping[str, int], frame: Frame, *, merge: bool
+    ) -> None:
         self.scenario = scenario
-        self.threads: tuple[Thread, ...] = (*scenario.threads, *([scenario.setup] if scenario.setup is not None else []))
+        self.threads: tuple[Thread, ...] = (
+            *scenario.threads,
+            *([scenario.setup] if scenario.setup is not None else []),
+        )
         self.setup = len(scenario.threads) if scenario.setup is not None else None
         self.merged = merge and len(scenario.threads) <= 1
-        properties = [Property(f"clause {n}", (), c.condition) for n, c in enumerate(scenario.clauses) if c.condition is not None]
+        properties = [
+            Property(f"clause {n}", (), c.condition) for n, c in enumerate(scenario.clauses) if c.condition is not None
+        ]
         properties += observe_properties(scenario.module)
         actor = scenario.module.actor
         if actor is not None:
@@ -57,7 +64,9 @@ class System:
         self.bases = [self.layout.frame_base(t) for t in range(len(self.threads))]
         self.ready = self.machine.code.properties.get("actor")
         self.clauses: dict[int, Callable[[list[int]], int]] = {
-            n: self.machine.code.properties[f"clause {n}"] for n, c in enumerate(scenario.clauses) if c.condition is not None
+            n: self.machine.code.properties[f"clause {n}"]
+            for n, c in enumerate(scenario.clauses)
+            if c.condition is not None
         }
 
     def initial(self) -> list[int]:

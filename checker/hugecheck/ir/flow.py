@@ -15,7 +15,9 @@ def falls_through(block: ir.Block_) -> bool:
                 return False
             case ir.Atomic(_, body, _) if not falls_through(body):
                 return False
-            case ir.Hold(_, _, _, attempt, body, otherwise, _) if not falls_through(body) and not (attempt and falls_through(otherwise)):
+            case ir.Hold(_, _, _, attempt, body, otherwise, _) if not falls_through(body) and not (
+                attempt and falls_through(otherwise)
+            ):
                 return False
             case ir.Either(branches) if not any(falls_through(b) for b in branches):
                 return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from hugecheck.ir import program as ir
-from hugecheck.ir.rewrite import domain_parts, walk
+from hugecheck.ir.rewrite import children, domain_parts
 from hugecheck.ir.sections import return_local
 
 Names = frozenset[str]
@@ -53,10 +53,16 @@ def kept(program: ir.Program, call: ir.Enter) -> Names:
 
 
 def uses(expr: ir.Expr | None) -> Names:
-    if expr is None:
-        return EMPTY
-    bound = {e.variable.name for e in walk(expr) if isinstance(e, ir.Quantified)}
-    return frozenset(e.name for e in walk(expr) if isinstance(e, ir.Local)) - bound
+    """The locals that an expression reads from outside itself."""
+    match expr:
+        case None | ir.Const():
+            return EMPTY
+        case ir.Local(name, _):
+            return frozenset((name,))
+        case ir.Quantified(_, variable, domain, body, _):
+            return (uses(body) - {variable.name}) | domain_uses(domain)
+        case _:
+            return EMPTY.union(*(uses(child) for child in children(expr)))
 
 
 def domain_uses(domain: ir.Domain) -> Names:
@@ -167,7 +173,9 @@ def _touched(program: ir.Program) -> dict[str, Names]:
         own.setdefault(block.owner, set()).update(block.live)
         for call in _enters(block.body):
             calls.setdefault(block.owner, set()).add(call.function)
-            own.setdefault(call.function, set()).update(results_of(program, call.function) | {return_local(call.function).name})
+            own.setdefault(call.function, set()).update(
+                results_of(program, call.function) | {return_local(call.function).name}
+            )
     done: dict[str, Names] = {}
 
     def total(name: str) -> Names:

@@ -337,8 +337,27 @@ class Finish:
 
 
 Statement: TypeAlias = (
-    SetLocal | Store | If | While | For | Break | Continue | Assert | Reset | Choose | Either | Await | Atomic | Hold
-    | Return | Fail | Call | Goto | Enter | Leave | Finish
+    SetLocal
+    | Store
+    | If
+    | While
+    | For
+    | Break
+    | Continue
+    | Assert
+    | Reset
+    | Choose
+    | Either
+    | Await
+    | Atomic
+    | Hold
+    | Return
+    | Fail
+    | Call
+    | Goto
+    | Enter
+    | Leave
+    | Finish
 )
 Block_: TypeAlias = tuple[Statement, ...]
 

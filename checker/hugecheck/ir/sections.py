@@ -142,10 +142,12 @@ class _Builder:
         start = Rest(operation.body, 0, Context(False), Exit(None, OK))
         entry = self.block(start, FRESH, yields=False)
         conditions = tuple(
-            ir.When(self.resolve(w.condition), tuple(r if isinstance(r, str) else self.resolve(r) for r in w.reason)) for w in operation.conditions
+            ir.When(self.resolve(w.condition), tuple(r if isinstance(r, str) else self.resolve(r) for r in w.reason))
+            for w in operation.conditions
         )
         params = tuple(
-            ir.Parameter(p.local, p.kind, self.resolve(p.default) if p.default is not None else None) for p in operation.params
+            ir.Parameter(p.local, p.kind, self.resolve(p.default) if p.default is not None else None)
+            for p in operation.params
         )
         self.program.operations[operation.name] = ir.OperationCode(operation.name, entry, params, conditions)
 
@@ -213,7 +215,13 @@ class _Builder:
                     return self.code(Rest(a if test.value else b, 0, context, then), state)
                 joined = falls_through(a) and falls_through(b)
                 after = Shared(then) if joined else then
-                return [ir.If(test, tuple(self.code(Rest(a, 0, context, after), state)), tuple(self.code(Rest(b, 0, context, after), state)))]
+                return [
+                    ir.If(
+                        test,
+                        tuple(self.code(Rest(a, 0, context, after), state)),
+                        tuple(self.code(Rest(b, 0, context, after), state)),
+                    )
+                ]
             case ir.While(condition, body):
                 return self.code(Head(self.resolve(condition), body, (), context, Shared(then)), state)
             case ir.For():
@@ -239,10 +247,16 @@ class _Builder:
                 return self.begin(begin)
             case ir.Hold(lock, _, _, _, _, _, site):
                 if context.section:
-                    fail("hold-in-section", f"`{lock}` may sleep, and this function is called inside an atomic section", site)
+                    fail(
+                        "hold-in-section",
+                        f"`{lock}` may sleep, and this function is called inside an atomic section",
+                        site,
+                    )
                 begin = Begin(statement, context, then)
                 if state != FRESH:
-                    return [ir.Goto(self.block(begin, FRESH, yields=True, name=f"{self.owner}: take {lock}", site=site))]
+                    return [
+                        ir.Goto(self.block(begin, FRESH, yields=True, name=f"{self.owner}: take {lock}", site=site))
+                    ]
                 return self.begin(begin)
             case ir.Call():
                 return self.call(statement, context, then, state)
@@ -273,7 +287,10 @@ class _Builder:
         after = Shared(begin.after) if statement.attempt else begin.after
         taken = [
             *_acquire(statement.lock, indices, statement.mode),
-            *self.code(Rest(statement.body, 0, begin.context, Release(statement.lock, indices, statement.mode, after)), ACQUIRED),
+            *self.code(
+                Rest(statement.body, 0, begin.context, Release(statement.lock, indices, statement.mode, after)),
+                ACQUIRED,
+            ),
         ]
         if not statement.attempt:
             return [ir.Await(free, statement.lock, indices, statement.site), *taken]
@@ -305,12 +322,23 @@ class _Builder:
             some = ir.Apply("ne", (left, ir.Const(0, domain.of.type)), BOOL)
             take = ir.SetLocal(local, ir.Apply("lowest", (left,), local.type))
             drop = ir.SetLocal(left, ir.Apply("minus", (left, ir.Apply("single", (local,), left.type)), left.type))
-            return [ir.SetLocal(left, domain.of), *self.code(Head(some, (take, drop, *body), (), context, Shared(then)), state)]
+            return [
+                ir.SetLocal(left, domain.of),
+                *self.code(Head(some, (take, drop, *body), (), context, Shared(then)), state),
+            ]
         end = ir.Local(f"end.{local.name}", INT)
-        low, high = (ir.Const(0, NAT), ir.IndexSize(domain.index, NAT)) if isinstance(domain, ir.IndexDomain) else (domain.low, domain.high)
+        low, high = (
+            (ir.Const(0, NAT), ir.IndexSize(domain.index, NAT))
+            if isinstance(domain, ir.IndexDomain)
+            else (domain.low, domain.high)
+        )
         step = ir.SetLocal(local, ir.Apply("add", (local, ir.Const(1, NAT)), local.type))
         more = ir.Apply("lt", (local, end), BOOL)
-        return [ir.SetLocal(local, low), ir.SetLocal(end, high), *self.code(Head(more, body, (step,), context, Shared(then)), state)]
+        return [
+            ir.SetLocal(local, low),
+            ir.SetLocal(end, high),
+            *self.code(Head(more, body, (step,), context, Shared(then)), state),
+        ]
 
     def leave(self, value: ir.Expr | None, error: ir.Expr | None, then: After, state: int) -> list[ir.Statement]:
         exit_ = _exit(then)
@@ -319,12 +347,14 @@ class _Builder:
         if function is not None and function.returns is not None:
             given = self.resolve(value) if value is not None else ir.Const(0, function.returns)
             out.append(ir.SetLocal(result_local(function.name, function.returns), given))
-        return out + self.code(_unwound(then, Exit(exit_.function, self.resolve(error) if error is not None else OK)), state)
+        return out + self.code(
+            _unwound(then, Exit(exit_.function, self.resolve(error) if error is not None else OK)), state
+        )
 
     def call(self, call: ir.Call, context: Context, then: After, state: int) -> list[ir.Statement]:
         function = self.module.functions[call.function]
         if context.section or not self.has_sections(function.name):
-            return self.code(Rest(self.flat_call(call, in_section=context.section), 0, context, then), state)
+            return self.code(Rest(self.flat_call(call), 0, context, then), state)
         if call.handler is not None:
             error = call.error or self.fresh("error", RESULT)
             handle = ir.If(ir.Apply("ne", (error, OK), BOOL), call.handler, ())
@@ -359,7 +389,9 @@ class _Builder:
             case ir.Atomic() | ir.Hold():
                 return True
             case ir.Call():
-                return self.has_sections(statement.function) or any(self._sections_in(s) for s in statement.handler or ())
+                return self.has_sections(statement.function) or any(
+                    self._sections_in(s) for s in statement.handler or ()
+                )
             case _:
                 return any(self._sections_in(s) for block in blocks(statement) for s in block)
 
@@ -395,12 +427,25 @@ class _Builder:
                     if isinstance(test, ir.Const):
                         out.extend(self.flat(a if test.value else b, in_section=in_section))
                     else:
-                        out.append(ir.If(test, tuple(self.flat(a, in_section=in_section)), tuple(self.flat(b, in_section=in_section))))
+                        out.append(
+                            ir.If(
+                                test,
+                                tuple(self.flat(a, in_section=in_section)),
+                                tuple(self.flat(b, in_section=in_section)),
+                            )
+                        )
                 case ir.While(condition, body):
                     out.append(ir.While(self.resolve(condition), tuple(self.flat(body, in_section=in_section))))
                 case ir.For(local, domain, where, body):
                     test_ = self.resolve(where) if where is not None else None
-                    out.append(ir.For(local, rewrite_domain(domain, self.resolve_one), test_, tuple(self.flat(body, in_section=in_section))))
+                    out.append(
+                        ir.For(
+                            local,
+                            rewrite_domain(domain, self.resolve_one),
+                            test_,
+                            tuple(self.flat(body, in_section=in_section)),
+                        )
+                    )
                 case ir.Assert(kind, condition, reason, site):
                     out.append(ir.Assert(kind, self.resolve(condition), reason, site))
                 case ir.Reset(index, element):
@@ -413,7 +458,11 @@ class _Builder:
                 case ir.Call():
                     out.extend(self.flat_statements(statement, in_section=in_section))
                 case ir.Hold(lock, _, _, _, _, _, site):
-                    fail("hold-in-section", f"`{lock}` may sleep, and this function is called inside an atomic section", site)
+                    fail(
+                        "hold-in-section",
+                        f"`{lock}` may sleep, and this function is called inside an atomic section",
+                        site,
+                    )
                 case ir.Either(branches):
                     out.extend(self.pick([self.flat(b, in_section=in_section) for b in branches]))
                 case ir.Return(value):
@@ -425,10 +474,10 @@ class _Builder:
         return out
 
     def flat_statements(self, call: ir.Call, *, in_section: bool) -> list[ir.Statement]:
-        made = self.flat_call(call, in_section=in_section)
+        made = self.flat_call(call)
         return [made[0], *self.flat(made[1:], in_section=in_section)]
 
-    def flat_call(self, call: ir.Call, *, in_section: bool) -> ir.Block_:
+    def flat_call(self, call: ir.Call) -> ir.Block_:
         """A call within a section: the flat function, and the handler as an ordinary `if`."""
         function = self.module.functions[call.function]
         name = self.flat_function(function)

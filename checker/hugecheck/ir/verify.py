@@ -46,7 +46,9 @@ def _statements(program: ir.Program, body: ir.Block_, where: str, *, flat: bool)
                 if isinstance(statement, ir.Goto | ir.Enter):
                     assert statement.block in program.blocks, f"{where}: no block {statement.block}"
             case ir.Call():
-                assert statement.handler is None and statement.function in program.flats, f"{where}: call of {statement.function}"
+                assert statement.handler is None and statement.function in program.flats, (
+                    f"{where}: call of {statement.function}"
+                )
             case ir.Store(variable, indices, _):
                 assert len(indices) == len(program.variables[variable].indices), f"{where}: indices of {variable}"
             case _:

@@ -90,7 +90,12 @@ class Builder:
             field_name, type_, initial = parts[1:] if ghost else parts
             fields.append(
                 s.VariableDecl(
-                    str(field_name), (str(index),), self.type(type_), self.expr(initial), _optional(lock), ghost,
+                    str(field_name),
+                    (str(index),),
+                    self.type(type_),
+                    self.expr(initial),
+                    _optional(lock),
+                    ghost,
                     self.span(field_name),
                 )
             )
@@ -117,8 +122,13 @@ class Builder:
         errors = tuple(str(x) for x in c[3:-1] if isinstance(x, Token))
         holding = tuple(self.held_lock(x) for x in c[3:-1] if isinstance(x, Tree))
         return s.FunctionDecl(
-            str(name), self.params(params), self.type(type_) if type_ is not None else None, errors, holding,
-            self.block(c[-1]), self.span(name),
+            str(name),
+            self.params(params),
+            self.type(type_) if type_ is not None else None,
+            errors,
+            holding,
+            self.block(c[-1]),
+            self.span(name),
         )
 
     def decl_operation(self, tree: Node, c: list[Node]) -> s.OperationDecl:
@@ -140,13 +150,20 @@ class Builder:
         names = [str(x) for x in tree.children if x is not None] + ["", "", ""]
         kind, span = str(tree.data).removeprefix("pattern_"), self.span(tree)
         if kind == "word_option":
-            return [s.PatternItem("word", names[0], "", "", span), s.PatternItem("option", names[1], names[2], "", span)]
+            return [
+                s.PatternItem("word", names[0], "", "", span),
+                s.PatternItem("option", names[1], names[2], "", span),
+            ]
         return [s.PatternItem(kind, names[0], names[1], names[2], span)]
 
     def decl_observe(self, tree: Node, c: list[Node]) -> s.ObserveDecl:
         if len(c) > 1 and c[1] is not None:
-            fail("syntax", "a table of counters needs a name for its column", self.span(c[0]),
-                 help="write `observe GROUP[x: T] COLUMN = e`")
+            fail(
+                "syntax",
+                "a table of counters needs a name for its column",
+                self.span(c[0]),
+                help="write `observe GROUP[x: T] COLUMN = e`",
+            )
         text = _text(c[3]) if len(c) > 3 else ""
         return s.ObserveDecl(str(c[0]), "", "", "", None, self.expr(c[2]), text, self.span(c[0]))
 
@@ -154,8 +171,14 @@ class Builder:
         variable, index, where = c[1].children
         text = _text(c[4]) if len(c) > 4 else ""
         return s.ObserveDecl(
-            str(c[2]), str(c[0]), str(variable), str(index), self.expr(where) if where is not None else None,
-            self.expr(c[3]), text, self.span(c[2]),
+            str(c[2]),
+            str(c[0]),
+            str(variable),
+            str(index),
+            self.expr(where) if where is not None else None,
+            self.expr(c[3]),
+            text,
+            self.span(c[2]),
         )
 
     def decl_meaning(self, tree: Node, c: list[Node]) -> s.MeaningDecl:
@@ -214,8 +237,12 @@ class Builder:
     def _let(self, tree: Node, c: list[Node], *, mutable: bool) -> s.Let:
         name, type_, value, handler = c
         return s.Let(
-            str(name), self.type(type_) if type_ is not None else None, self.expr(value), self.handler(handler),
-            mutable, self.span(name),
+            str(name),
+            self.type(type_) if type_ is not None else None,
+            self.expr(value),
+            self.handler(handler),
+            mutable,
+            self.span(name),
         )
 
     def stmt_assign(self, tree: Node, c: list[Node]) -> s.Assign:
@@ -341,7 +368,9 @@ class Builder:
 
     def set_items(self, tree: Node) -> tuple[s.SetItem, ...]:
         return tuple(
-            s.SetItem(self.expr(item.children[0]), self.expr(item.children[1]) if item.children[1] is not None else None)
+            s.SetItem(
+                self.expr(item.children[0]), self.expr(item.children[1]) if item.children[1] is not None else None
+            )
             for item in tree.children
         )
 
@@ -351,9 +380,7 @@ class Builder:
         return s.KernelsDecl(tuple((_text(x.children[0]), self.span(x)) for x in c), self.span(tree))
 
     def decl_bounds(self, tree: Node, c: list[Node]) -> s.BoundsDecl:
-        return s.BoundsDecl(
-            tuple((str(c[i]), self.number(c[i + 1])) for i in range(0, len(c), 2)), self.span(tree)
-        )
+        return s.BoundsDecl(tuple((str(c[i]), self.number(c[i + 1])) for i in range(0, len(c), 2)), self.span(tree))
 
     def decl_setup(self, tree: Node, c: list[Node]) -> s.SetupDecl:
         return s.SetupDecl(self.steps(c[0]), self.span(tree))
@@ -425,7 +452,11 @@ class Builder:
         for part in tree.children:
             if part.data == "exact_kernel":
                 if not items or not items[-1].kernels:
-                    fail("syntax", "a verdict such as `holds` or `violated` is missing before this kernel", self.span(part))
+                    fail(
+                        "syntax",
+                        "a verdict such as `holds` or `violated` is missing before this kernel",
+                        self.span(part),
+                    )
                 last = items.pop()
                 items.append(s.ExpectItem(last.verdict, (*last.kernels, _text(part.children[0])), last.span))
                 continue
@@ -439,7 +470,7 @@ def _is_newline(node: Node) -> bool:
     return isinstance(node, Token) and node.type == "_NL"
 
 
-def _text(token: Token) -> str:
+def _text(token: Node) -> str:
     return str(token)[1:-1] if token.type == "STRING" else str(token)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hugecheck.diagnostics import Diagnostic, Failure, Span, fail
+from hugecheck.diagnostics import Diagnostic, Failure, Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import NAT, IndexType, Type
 from hugecheck.language import syntax as s
 from hugecheck.language.declarations import PROPERTY
 from hugecheck.language.expressions import Expressions
 from hugecheck.language.kernels import find_kernel
-from hugecheck.language.scenario import AnyOf, CallStep, Check, Clause, Instruction, Jump, Scenario, Thread
+from hugecheck.language.scenario import AnyOf, CallStep, Check, Clause, Instruction, Invocation, Jump, Scenario, Thread
 from hugecheck.language.steps import Names, StepMatcher, Variables
-from hugecheck.language.symbols import Symbols, suggest
+from hugecheck.language.symbols import Symbols
 
 MAX_STEPS = 200_000
 _VERDICTS = {"sometimes": ("reached", "not reached"), "": ("holds", "violated")}
@@ -28,7 +28,9 @@ def check_scenario(
 
 
 class _Check:
-    def __init__(self, title: str, declarations: tuple[s.Declaration, ...], module: ir.Module, symbols: Symbols, place: Span) -> None:
+    def __init__(
+        self, title: str, declarations: tuple[s.Declaration, ...], module: ir.Module, symbols: Symbols, place: Span
+    ) -> None:
         self.title = title
         self.declarations = declarations
         self.module = module
@@ -60,7 +62,12 @@ class _Check:
                     case s.ProcessDecl():
                         for name in declaration.names:
                             if name in seen:
-                                fail("duplicate-name", f"there are two processes `{name}`", declaration.span, notes=[("the first is here", seen[name])])
+                                fail(
+                                    "duplicate-name",
+                                    f"there are two processes `{name}`",
+                                    declaration.span,
+                                    notes=[("the first is here", seen[name])],
+                                )
                             seen[name] = declaration.span
                         threads.extend(self._process(declaration))
                     case _:
@@ -68,18 +75,37 @@ class _Check:
             except Failure as failure:
                 self.errors.extend(failure.diagnostics)
         if not threads and setup is None and not self.errors:
-            fail("no-process", "there is no process", self.place, help="add `process NAME { ... }` with the steps that it takes")
+            fail(
+                "no-process",
+                "there is no process",
+                self.place,
+                help="add `process NAME { ... }` with the steps that it takes",
+            )
         self._publish_names()
         clauses = self._clauses()
         if self.errors:
             raise Failure(tuple(self.errors))
         if not clauses:
-            fail("no-clause", "nothing is stated about this scenario", self.place, help="add `always P`, `sometimes P`, `finally P`, or `check P` in a process")
+            fail(
+                "no-clause",
+                "nothing is stated about this scenario",
+                self.place,
+                help="add `always P`, `sometimes P`, `finally P`, or `check P` in a process",
+            )
         self._built_in(clauses, len(threads))
         kernels = tuple(name for d in self.declarations if isinstance(d, s.KernelsDecl) for name, _ in d.names)
         elements = {i: tuple(n) for i, n in self.names.elements.items()}
         return Scenario(
-            self.title, self.module, kernels, self._sizes(), bounded, elements, self._initially(), setup, tuple(threads), tuple(clauses)
+            self.title,
+            self.module,
+            kernels,
+            self._sizes(),
+            bounded,
+            elements,
+            self._initially(),
+            setup,
+            tuple(threads),
+            tuple(clauses),
         )
 
     # ------------------------------------------------------------ sizes and names
@@ -97,7 +123,12 @@ class _Check:
                 continue
             for name, size in declaration.sizes:
                 if name not in self.module.indexes:
-                    fail("bad-bound", f"there is no index type `{name}`", declaration.span, help=suggest(name, self.module.indexes))
+                    fail(
+                        "bad-bound",
+                        f"there is no index type `{name}`",
+                        declaration.span,
+                        help=suggest(name, self.module.indexes),
+                    )
                 if not 0 < size <= 100_000:
                     fail("bad-bound", f"`{name} {size}`: a bound is 1 to 100,000", declaration.span)
                 if self.module.indexes[name].kind == "named":
@@ -145,11 +176,19 @@ class _Check:
         actor = self.module.actor
         if d.variable is None or d.index is None:
             return [
-                self._thread(name, self.names.element(actor.index, name) if actor is not None else None, d.steps, NOTHING) for name in d.names
+                self._thread(
+                    name, self.names.element(actor.index, name) if actor is not None else None, d.steps, NOTHING
+                )
+                for name in d.names
             ]
         index = self.symbols.index(d.index, d.span)
         if index.kind != "fixed" and d.index not in self.names.sizes:
-            fail("bad-bound", f"the number of elements of `{d.index}` is not known here", d.span, help=f"add `bounds {d.index} N`")
+            fail(
+                "bad-bound",
+                f"the number of elements of `{d.index}` is not known here",
+                d.span,
+                help=f"add `bounds {d.index} N`",
+            )
         out = []
         for name in d.names:
             for element in range(self.names.sizes[d.index]):
@@ -185,12 +224,14 @@ class _Check:
                 self.checks.append((step, variables, name))
                 return [Check(len(self.checks) - 1, span)]
             case s.AnyStep(count, steps, span):
-                offered = []
+                offered: list[Invocation] = []
                 for inside in steps:
                     if not isinstance(inside, s.Step):
                         fail("misplaced", "only operations stand inside `any N of { ... }`", inside.span)
                     self.expects_results = self.expects_results or bool(inside.results)
-                    offered.extend(self.matcher.invocations(inside, self._acting(inside, actor), variables, choices=True))
+                    offered.extend(
+                        self.matcher.invocations(inside, self._acting(inside, actor), variables, choices=True)
+                    )
                 if not offered:
                     fail("misplaced", "`any` has nothing to choose from", span)
                 return [AnyOf(count, tuple(offered), span)] if count else []
@@ -206,7 +247,9 @@ class _Check:
                     fail("too-large", f"a scenario has at most {MAX_STEPS:,} steps, written out", span)
                 out: list[Instruction] = []
                 for value in range(first, end):
-                    inner = Variables({**variables.values, variable: (value, NAT)}) if variable is not None else variables
+                    inner = (
+                        Variables({**variables.values, variable: (value, NAT)}) if variable is not None else variables
+                    )
                     before = len(self.errors)
                     out.extend(self._block(steps, actor, inner, offset + len(out)))
                     if len(self.errors) > before:
@@ -241,7 +284,12 @@ class _Check:
                 try:
                     for clause in self._clause(declaration):
                         if clause.name in taken:
-                            fail("duplicate-name", f"two clauses are called `{clause.name}`", declaration.span, notes=[("the first is here", taken[clause.name])])
+                            fail(
+                                "duplicate-name",
+                                f"two clauses are called `{clause.name}`",
+                                declaration.span,
+                                notes=[("the first is here", taken[clause.name])],
+                            )
                         taken[clause.name] = declaration.span
                         clauses.append(clause)
                 except Failure as failure:
@@ -266,7 +314,12 @@ class _Check:
         expected: dict[str, str] = {}
         for item in d.expect:
             if item.verdict not in allowed:
-                fail("bad-expect", f"a `{d.kind}` clause cannot be `{item.verdict}`", item.span, help=f"it is `{allowed[0]}` or `{allowed[1]}`")
+                fail(
+                    "bad-expect",
+                    f"a `{d.kind}` clause cannot be `{item.verdict}`",
+                    item.span,
+                    help=f"it is `{allowed[0]}` or `{allowed[1]}`",
+                )
             for kernel in item.kernels or ("",):
                 if kernel:
                     find_kernel(self.module, kernel, item.span)
@@ -275,9 +328,13 @@ class _Check:
 
     def _built_in(self, clauses: list[Clause], threads: int) -> None:
         if self.expects_results:
-            clauses.append(Clause("result", "result", "every step has the result that it is given", None, False, {}, None))
+            clauses.append(
+                Clause("result", "result", "every step has the result that it is given", None, False, {}, None)
+            )
         if threads > 1:
-            clauses.append(Clause("deadlock", "deadlock", "some thread can go on until all have ended", None, False, {}, None))
+            clauses.append(
+                Clause("deadlock", "deadlock", "some thread can go on until all have ended", None, False, {}, None)
+            )
 
 
 def _law_clause(kind: str, law: ir.Law, expected: dict[str, str], span: Span) -> Clause:
@@ -291,4 +348,8 @@ def _constant_type(type_: Type) -> Type:
 def _source(expr: s.Expr) -> str:
     """The text of an expression as it was typed, on one line."""
     span = expr.span
-    return span.source.line(span.line)[span.column - 1 : span.column - 1 + span.length].strip() if span.length > 1 else span.source.line(span.line)[span.column - 1 :].strip()
+    return (
+        span.source.line(span.line)[span.column - 1 : span.column - 1 + span.length].strip()
+        if span.length > 1
+        else span.source.line(span.line)[span.column - 1 :].strip()
+    )

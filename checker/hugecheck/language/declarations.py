@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from hugecheck.diagnostics import Diagnostic, Failure, Source, Span, fail
+from hugecheck.diagnostics import Diagnostic, Failure, Source, Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.flow import falls_through
 from hugecheck.ir.types import BOOL, INT, EnumType, IndexType, IntType, OptionalType, SetType, Type
@@ -17,7 +17,7 @@ from hugecheck.language import syntax as s
 from hugecheck.language.expressions import Expressions
 from hugecheck.language.parser import parse
 from hugecheck.language.statements import Statements
-from hugecheck.language.symbols import FunctionHead, Scope, Symbols, suggest
+from hugecheck.language.symbols import FunctionHead, Scope, Symbols
 
 D = TypeVar("D")
 PROPERTY = Scope({}, lax=True, counters=True)
@@ -69,8 +69,20 @@ class _Model:
         self._stop()
         y = self.symbols
         module = ir.Module(
-            y.enums, y.constants, y.indexes, y.variables, y.locks, functions, operations, tuple(y.observes.values()), tuple(meanings),
-            laws, y.switches, tuple(kernels), actors[0] if actors else None, tuple(y.results),
+            y.enums,
+            y.constants,
+            y.indexes,
+            y.variables,
+            y.locks,
+            functions,
+            operations,
+            tuple(y.observes.values()),
+            tuple(meanings),
+            laws,
+            y.switches,
+            tuple(kernels),
+            actors[0] if actors else None,
+            tuple(y.results),
         )
         return module, y
 
@@ -121,7 +133,12 @@ class _Model:
         self._unique("kernel", d.name, d.span)
         for switch in d.switches:
             if switch not in self.symbols.switches:
-                fail("unknown-switch", f"there is no switch `{switch}`", d.span, help=suggest(switch, self.symbols.switches))
+                fail(
+                    "unknown-switch",
+                    f"there is no switch `{switch}`",
+                    d.span,
+                    help=suggest(switch, self.symbols.switches),
+                )
         return ir.Kernel(d.name, d.alias, frozenset(d.switches))
 
     def _lock(self, d: s.LockDecl) -> None:
@@ -139,8 +156,12 @@ class _Model:
         if found is None:
             fail("unknown-name", f"there is no lock `{lock}`", span, help=suggest(lock, self.symbols.locks))
         if found.indices != indices[: len(found.indices)]:
-            fail("type-mismatch", f"`{lock}` is a lock of {', '.join(found.indices)}, and `{name}` is not indexed so", span,
-                 notes=[("the lock is declared here", found.span)])
+            fail(
+                "type-mismatch",
+                f"`{lock}` is a lock of {', '.join(found.indices)}, and `{name}` is not indexed so",
+                span,
+                notes=[("the lock is declared here", found.span)],
+            )
 
     def _variable_type(self, d: s.VariableDecl) -> None:
         self._unique("value", d.name, d.span)
@@ -238,11 +259,17 @@ class _Model:
         lax = Scope(scope.locals, lax=True)
         checked = []
         for syntax, local in zip(d.params, params, strict=True):
-            default = self.expressions.check(syntax.default, lax, local.type) if syntax.default is not None else _implied(local.type)
+            default = (
+                self.expressions.check(syntax.default, lax, local.type)
+                if syntax.default is not None
+                else _implied(local.type)
+            )
             checked.append(ir.Parameter(local, syntax.kind, default))
         names = {n for n, _ in types}
         patterns = tuple(tuple(self._pattern_item(i, names) for i in p) for p in d.patterns)
-        conditions = tuple(ir.When(self.expressions.condition(w.condition, lax), self._reason(w, lax)) for w in d.conditions)
+        conditions = tuple(
+            ir.When(self.expressions.condition(w.condition, lax), self._reason(w, lax)) for w in d.conditions
+        )
         body = Statements(self.expressions, None, d.name).block(d.body, scope)
         return ir.Operation(d.name, tuple(checked), patterns, conditions, body, d.span)
 
@@ -263,10 +290,19 @@ class _Model:
 
     @staticmethod
     def _pattern_item(item: s.PatternItem, names: set[str]) -> ir.PatternItem:
-        wanted = {"index": (item.first, item.second), "slice": (item.first, item.second, item.third), "option": (item.second or item.first,)}
+        wanted = {
+            "index": (item.first, item.second),
+            "slice": (item.first, item.second, item.third),
+            "option": (item.second or item.first,),
+        }
         for name in wanted.get(item.kind, ()):
             if name not in names:
-                fail("unknown-name", f"`{name}` is not a parameter of this operation", item.span, help=suggest(name, names))
+                fail(
+                    "unknown-name",
+                    f"`{name}` is not a parameter of this operation",
+                    item.span,
+                    help=suggest(name, names),
+                )
         return ir.PatternItem(item.kind, item.first, item.second, item.third)
 
     def _recursion(self, functions: dict[str, ir.Function]) -> None:
@@ -292,16 +328,22 @@ class _Model:
         key = f"{d.table}.{d.name}" if d.table else d.name
         self._unique("counter", key, d.span)
         if not d.table:
-            self.symbols.observes[key] = ir.Observe(d.name, "", None, None, self.expressions.check(d.value, Scope({}, lax=True), INT), d.text)
+            self.symbols.observes[key] = ir.Observe(
+                d.name, "", None, None, self.expressions.check(d.value, Scope({}, lax=True), INT), d.text
+            )
             return
         self.symbols.index(d.index, d.span)
         local = self.expressions.local(d.variable, IndexType(d.index))
         scope = Scope({d.variable: local}, lax=True)
         where = self.expressions.condition(d.where, scope) if d.where is not None else None
-        self.symbols.observes[key] = ir.Observe(d.name, d.table, local, where, self.expressions.check(d.value, scope, INT), d.text)
+        self.symbols.observes[key] = ir.Observe(
+            d.name, d.table, local, where, self.expressions.check(d.value, scope, INT), d.text
+        )
 
     def _meaning(self, d: s.MeaningDecl) -> ir.Meaning:
-        names: dict[str, ir.Expr] = {o.name: ir.Local(o.name, INT) for o in self.symbols.observes.values() if not o.table}
+        names: dict[str, ir.Expr] = {
+            o.name: ir.Local(o.name, INT) for o in self.symbols.observes.values() if not o.table
+        }
         return ir.Meaning(self.expressions.condition(d.condition, Scope(names, lax=True)), d.text)
 
     def _law(self, d: s.LawDecl) -> ir.Law:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import NoReturn, assert_never
 
-from hugecheck.diagnostics import Span, fail
+from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.operators import BINARY, OPERATORS
 from hugecheck.ir.types import (
-    BOOL, INT, NAT, EnumType, IndexType, IntType, OptionalType, SetType, Type, inner,
+    BOOL,
+    INT,
+    NAT,
+    EnumType,
+    IndexType,
+    IntType,
+    OptionalType,
+    SetType,
+    Type,
+    inner,
 )
 from hugecheck.language import syntax as s
-from hugecheck.language.symbols import RESULT, HeldLock, Scope, Symbols, suggest
+from hugecheck.language.symbols import RESULT, HeldLock, Scope, Symbols
 
 _BUILTIN_FUNCTIONS = ("size", "min", "max", "u64", "has", "initially")
 NONE_TYPE = OptionalType(None)
@@ -40,7 +49,11 @@ class Expressions:
         if domain.high is not None:
             low, high = self.check(domain.low, scope, INT), self.check(domain.high, scope, INT)
             return ir.Interval(low, high), INT
-        if isinstance(domain.low, s.Name) and domain.low.name in self.symbols.indexes and domain.low.name not in scope.locals:
+        if (
+            isinstance(domain.low, s.Name)
+            and domain.low.name in self.symbols.indexes
+            and domain.low.name not in scope.locals
+        ):
             return ir.IndexDomain(domain.low.name), IndexType(domain.low.name)
         of = self.check(domain.low, scope)
         if not isinstance(of.type, SetType):
@@ -94,7 +107,9 @@ class Expressions:
         if not isinstance(source, IntType):
             self._mismatch(f"`{target}`", source, span)
         if isinstance(expr, ir.Const):
-            if (target.low is not None and expr.value < target.low) or (target.high is not None and expr.value > target.high):
+            if (target.low is not None and expr.value < target.low) or (
+                target.high is not None and expr.value > target.high
+            ):
                 fail("out-of-range", f"{expr.value} is not in `{target}`", span)
             return ir.Const(expr.value, target)
         low_ok = target.low is None or (source.low is not None and source.low >= target.low)
@@ -115,7 +130,7 @@ class Expressions:
             case s.NoneValue():
                 return ir.Const(-1, NONE_TYPE)
             case s.Name():
-                return self._name(expr, scope, expected)
+                return self._name(expr, scope)
             case s.Member():
                 return self._member(expr, scope)
             case s.Element():
@@ -127,10 +142,12 @@ class Expressions:
             case s.Unary("not", operand, _):
                 return ir.Apply("not", (self.condition(operand, scope),), BOOL)
             case s.Unary(_, operand, _):
-                value = self.check(operand, scope, INT)
-                return ir.Const(-value.value, IntType(-value.value, -value.value)) if isinstance(value, ir.Const) else ir.Apply("neg", (value,), INT)
+                number = self.check(operand, scope, INT)
+                if isinstance(number, ir.Const):
+                    return ir.Const(-number.value, IntType(-number.value, -number.value))
+                return ir.Apply("neg", (number,), INT)
             case s.Binary():
-                return self._binary(expr, scope, expected)
+                return self._binary(expr, scope)
             case s.Conditional(condition, then, otherwise, span):
                 test = self.condition(condition, scope)
                 a = self.check(then, scope, expected)
@@ -158,7 +175,7 @@ class Expressions:
             return self.fit(a, b.type, span), b
         return a, self.fit(b, a.type, span)
 
-    def _name(self, expr: s.Name, scope: Scope, expected: Type | None) -> ir.Expr:
+    def _name(self, expr: s.Name, scope: Scope) -> ir.Expr:
         name, symbols = expr.name, self.symbols
         if name in scope.locals:
             return scope.locals[name]
@@ -169,8 +186,12 @@ class Expressions:
         if name in symbols.variables and not symbols.variables[name].record:
             variable = symbols.variables[name]
             if variable.indices:
-                fail("type-mismatch", f"`{name}` is an array: one value for each {' and '.join(variable.indices)}", expr.span,
-                     help=f"write `{name}[{', '.join('...' for _ in variable.indices)}]`")
+                fail(
+                    "type-mismatch",
+                    f"`{name}` is an array: one value for each {' and '.join(variable.indices)}",
+                    expr.span,
+                    help=f"write `{name}[{', '.join('...' for _ in variable.indices)}]`",
+                )
             return self.load(variable, (), scope, expr.span)
         if name in symbols.constants:
             return symbols.constants[name]
@@ -191,29 +212,44 @@ class Expressions:
         self.require_lock(variable, indices, scope, span, write=False)
         return ir.Load(variable.name, indices, variable.type)
 
-    def require_lock(self, variable: ir.Variable, indices: tuple[ir.Expr, ...], scope: Scope, span: Span, *, write: bool) -> None:
+    def require_lock(
+        self, variable: ir.Variable, indices: tuple[ir.Expr, ...], scope: Scope, span: Span, *, write: bool
+    ) -> None:
         """The rule of section 3.3: protected state where its lock is held, other state inside a section."""
         if scope.lax:
             return
         shown = variable.name.rpartition(".")[2]
         if variable.lock is None:
             if not scope.section:
-                fail("not-in-section", f"`{shown}` is shared and this is outside every atomic section", span,
-                     notes=[(f"`{shown}` is declared here", variable.span)], help="put the access into `atomic { ... }`")
+                fail(
+                    "not-in-section",
+                    f"`{shown}` is shared and this is outside every atomic section",
+                    span,
+                    notes=[(f"`{shown}` is declared here", variable.span)],
+                    help="put the access into `atomic { ... }`",
+                )
             return
         lock = self.symbols.locks[variable.lock]
         key = indices[: len(lock.indices)]
         for held in scope.held:
             if held.name == lock.name and held.indices == key:
                 if write and held.mode == "read":
-                    fail("wrong-lock-kind", f"`{shown}` is written under `hold read {lock.name}`", span,
-                         help=f"take it with `hold write {lock.name}`")
+                    fail(
+                        "wrong-lock-kind",
+                        f"`{shown}` is written under `hold read {lock.name}`",
+                        span,
+                        help=f"take it with `hold write {lock.name}`",
+                    )
                 return
         how = "atomic" if lock.kind == "spinlock" else "hold" if lock.kind == "mutex" else "hold read"
         index = f" of the same {' and '.join(lock.indices)}" if lock.indices else ""
-        fail("lock-not-held", f"`{shown}` is used without `{lock.name}`{index}", span,
-             notes=[(f"`{lock.name}` protects it, declared here", variable.span)],
-             help=f"use `{how} {lock.name} {{ ... }}`, or say `holding {lock.name}` at the head of the function")
+        fail(
+            "lock-not-held",
+            f"`{shown}` is used without `{lock.name}`{index}",
+            span,
+            notes=[(f"`{lock.name}` protects it, declared here", variable.span)],
+            help=f"use `{how} {lock.name} {{ ... }}`, or say `holding {lock.name}` at the head of the function",
+        )
 
     def field(self, base: ir.Expr, name: str, span: Span) -> ir.Variable:
         """The variable behind `base.name`."""
@@ -240,14 +276,25 @@ class Expressions:
             known = [v.name for v in self.symbols.variables.values() if v.indices and not v.record]
             fail("unknown-name", f"there is no array `{expr.array}`", expr.span, help=suggest(expr.array, known))
         if len(expr.indices) != len(variable.indices):
-            fail("wrong-arguments", f"`{expr.array}` has {len(variable.indices)} indices ({', '.join(variable.indices) or 'none'}), not {len(expr.indices)}",
-                 expr.span, notes=[("declared here", variable.span)])
-        return variable, tuple(self.check(e, scope, IndexType(i)) for e, i in zip(expr.indices, variable.indices, strict=True))
+            fail(
+                "wrong-arguments",
+                f"`{expr.array}` has {len(variable.indices)} indices ({', '.join(variable.indices) or 'none'}), not {len(expr.indices)}",
+                expr.span,
+                notes=[("declared here", variable.span)],
+            )
+        return variable, tuple(
+            self.check(e, scope, IndexType(i)) for e, i in zip(expr.indices, variable.indices, strict=True)
+        )
 
     def _element(self, expr: s.Element, scope: Scope) -> ir.Expr:
         table = [o for o in self.symbols.observes.values() if o.table == expr.array]
         if scope.counters and table and expr.array not in self.symbols.variables:
-            fail("type-mismatch", f"`{expr.array}` is a table of the trace", expr.span, help="use the model's own state for it")
+            fail(
+                "type-mismatch",
+                f"`{expr.array}` is a table of the trace",
+                expr.span,
+                help="use the model's own state for it",
+            )
         variable, indices = self.element_indices(expr, scope)
         return self.load(variable, indices, scope, expr.span)
 
@@ -258,9 +305,18 @@ class Expressions:
         if name in self.symbols.defs:
             return self._expand(self.symbols.defs[name], args, scope, span)
         if name in self.symbols.heads:
-            fail("call-in-expression", f"`{name}` is made of sections and cannot stand inside an expression", span,
-                 help=f"call it first: `let x = {name}(...)`")
-        fail("unknown-name", f"there is no function `{name}`", span, help=suggest(name, [*self.symbols.defs, *self.symbols.heads, *_BUILTIN_FUNCTIONS]))
+            fail(
+                "call-in-expression",
+                f"`{name}` is made of sections and cannot stand inside an expression",
+                span,
+                help=f"call it first: `let x = {name}(...)`",
+            )
+        fail(
+            "unknown-name",
+            f"there is no function `{name}`",
+            span,
+            help=suggest(name, [*self.symbols.defs, *self.symbols.heads, *_BUILTIN_FUNCTIONS]),
+        )
 
     def _builtin(self, expr: s.Call, scope: Scope) -> ir.Expr:
         name, args, span = expr.function, expr.arguments, expr.span
@@ -268,11 +324,18 @@ class Expressions:
             if len(args) != 1 or not isinstance(args[0], s.Name):
                 fail("wrong-arguments", "`has` takes the name of a switch", span)
             if args[0].name not in self.symbols.switches:
-                fail("unknown-switch", f"there is no switch `{args[0].name}`", args[0].span, help=suggest(args[0].name, self.symbols.switches))
+                fail(
+                    "unknown-switch",
+                    f"there is no switch `{args[0].name}`",
+                    args[0].span,
+                    help=suggest(args[0].name, self.symbols.switches),
+                )
             return ir.Has(args[0].name, BOOL)
         wanted = 2 if name in ("min", "max") else 1
         if len(args) != wanted:
-            fail("wrong-arguments", f"`{name}` takes {wanted} argument{'s' if wanted > 1 else ''}, not {len(args)}", span)
+            fail(
+                "wrong-arguments", f"`{name}` takes {wanted} argument{'s' if wanted > 1 else ''}, not {len(args)}", span
+            )
         if name == "initially":
             element = self.check(args[0], scope)
             if not isinstance(element.type, IndexType):
@@ -292,8 +355,15 @@ class Expressions:
             cycle = " -> ".join([*self._defs[self._defs.index(decl.name) :], decl.name])
             fail("recursion", f"`{decl.name}` uses itself: {cycle}", span)
         if len(args) != len(decl.params):
-            fail("wrong-arguments", f"`{decl.name}` takes {len(decl.params)} arguments, not {len(args)}", span, notes=[("declared here", decl.span)])
-        values = {p.name: self.check(a, scope, self.symbols.type(p.type)) for p, a in zip(decl.params, args, strict=True)}
+            fail(
+                "wrong-arguments",
+                f"`{decl.name}` takes {len(decl.params)} arguments, not {len(args)}",
+                span,
+                notes=[("declared here", decl.span)],
+            )
+        values = {
+            p.name: self.check(a, scope, self.symbols.type(p.type)) for p, a in zip(decl.params, args, strict=True)
+        }
         self._defs.append(decl.name)
         try:
             inside = Scope(dict(values), held=scope.held, section=scope.section, lax=scope.lax)
@@ -313,7 +383,9 @@ class Expressions:
                 element = low.type
             piece: ir.Expr
             if item.high is not None:
-                piece = ir.Apply("interval", (self.check(item.low, scope, INT), self.check(item.high, scope, INT)), SetType(None))
+                piece = ir.Apply(
+                    "interval", (self.check(item.low, scope, INT), self.check(item.high, scope, INT)), SetType(None)
+                )
             elif element is not None:
                 piece = ir.Apply("single", (self.fit(low, element, item.low.span),), SetType(element))
             else:
@@ -323,30 +395,24 @@ class Expressions:
             result = piece if position == 0 else ir.Apply("union", (result, piece), SetType(element))
         return result
 
-    def _binary(self, expr: s.Binary, scope: Scope, expected: Type | None) -> ir.Expr:
+    def _binary(self, expr: s.Binary, scope: Scope) -> ir.Expr:
         operator = BINARY[expr.operator]
-        span = expr.span
         match operator.kind:
             case "logic":
-                return ir.Apply(operator.name, (self.condition(expr.left, scope), self.condition(expr.right, scope)), BOOL)
+                return ir.Apply(
+                    operator.name, (self.condition(expr.left, scope), self.condition(expr.right, scope)), BOOL
+                )
             case "arithmetic":
                 left, right = self.check(expr.left, scope, INT), self.check(expr.right, scope, INT)
                 return self._arithmetic(operator.name, left, right)
             case "compare":
-                return ir.Apply(operator.name, (self.check(expr.left, scope, INT), self.check(expr.right, scope, INT)), BOOL)
+                return ir.Apply(
+                    operator.name, (self.check(expr.left, scope, INT), self.check(expr.right, scope, INT)), BOOL
+                )
             case "equality":
                 return self._equality(operator.name, expr, scope)
             case "set":
-                left = self.check(expr.left, scope)
-                right = self.check(expr.right, scope)
-                if not isinstance(left.type, SetType) or not isinstance(right.type, SetType):
-                    self._mismatch("a set", right.type if isinstance(left.type, SetType) else left.type, span)
-                if operator.name == "union" and left.type != right.type:
-                    left, right = self._join(left, right, span)
-                elif left.type.element and right.type.element and left.type != right.type:
-                    self._mismatch(f"`{left.type}`", right.type, expr.right.span)
-                type_ = left.type if isinstance(left.type, SetType) and left.type.element else right.type
-                return ir.Apply(operator.name, (left, right), type_)
+                return self._set_operation(operator.name, expr, scope)
             case "member":
                 right = self.check(expr.right, scope)
                 if not isinstance(right.type, SetType):
@@ -355,6 +421,17 @@ class Expressions:
                 return ir.Apply("in", (left, right), BOOL)
         raise AssertionError(OPERATORS[operator.name])
 
+    def _set_operation(self, operator: str, expr: s.Binary, scope: Scope) -> ir.Expr:
+        left, right = self.check(expr.left, scope), self.check(expr.right, scope)
+        a, b = left.type, right.type
+        if not isinstance(a, SetType) or not isinstance(b, SetType):
+            self._mismatch("a set", b if isinstance(a, SetType) else a, expr.span)
+        if operator == "union" and a != b:
+            left, right = self._join(left, right, expr.span)
+        elif a.element and b.element and a != b:
+            self._mismatch(f"`{a}`", b, expr.right.span)
+        return ir.Apply(operator, (left, right), a if a.element else b)
+
     @staticmethod
     def _arithmetic(operator: str, left: ir.Expr, right: ir.Expr) -> ir.Expr:
         if isinstance(left, ir.Const) and isinstance(right, ir.Const) and operator in ("add", "sub", "mul"):
@@ -362,7 +439,9 @@ class Expressions:
             value = a + b if operator == "add" else a - b if operator == "sub" else a * b
             return ir.Const(value, IntType(value, value))
         types = (left.type, right.type)
-        nat = operator != "sub" and all(isinstance(t, IndexType) or (isinstance(t, IntType) and t.low is not None and t.low >= 0) for t in types)
+        nat = operator != "sub" and all(
+            isinstance(t, IndexType) or (isinstance(t, IntType) and t.low is not None and t.low >= 0) for t in types
+        )
         return ir.Apply(operator, (left, right), NAT if nat else INT)
 
     def _equality(self, operator: str, expr: s.Binary, scope: Scope) -> ir.Expr:
@@ -373,14 +452,18 @@ class Expressions:
             if not all(optional):
                 other = right.type if left.type == NONE_TYPE else left.type
                 fail("type-mismatch", f"a `{other}` is never `none`", expr.span)
-        elif isinstance(a, IntType) and isinstance(b, IntType):
-            pass
-        elif isinstance(a, SetType) and isinstance(b, SetType) and (a.element is None or b.element is None or a == b):
+        elif (isinstance(a, IntType) and isinstance(b, IntType)) or (
+            isinstance(a, SetType) and isinstance(b, SetType) and (a.element is None or b.element is None or a == b)
+        ):
             pass
         elif a == RESULT or b == RESULT:
             left, right = self.fit(left, RESULT, expr.left.span), self.fit(right, RESULT, expr.right.span)
         elif a != b:
-            left, right = (left, self.fit(right, a, expr.right.span)) if isinstance(b, IntType) else (self.fit(left, b, expr.left.span), right)
+            left, right = (
+                (left, self.fit(right, a, expr.right.span))
+                if isinstance(b, IntType)
+                else (self.fit(left, b, expr.left.span), right)
+            )
         return ir.Apply(operator, (left, right), BOOL)
 
     def _quantified(self, expr: s.Quantified, scope: Scope) -> ir.Expr:
@@ -414,8 +497,17 @@ class Expressions:
             fail("unknown-name", f"there is no lock `{ref.name}`", ref.span, help=suggest(ref.name, self.symbols.locks))
         if len(ref.indices) != len(lock.indices):
             of = f" of {', '.join(lock.indices)}" if lock.indices else ""
-            fail("wrong-arguments", f"`{ref.name}` is a lock{of}", ref.span, notes=[("declared here", lock.span)],
-                 help=f"write `x.{ref.name}`" if len(lock.indices) == 1 else f"write `{ref.name}[...]`" if lock.indices else f"write `{ref.name}`")
+            fail(
+                "wrong-arguments",
+                f"`{ref.name}` is a lock{of}",
+                ref.span,
+                notes=[("declared here", lock.span)],
+                help=f"write `x.{ref.name}`"
+                if len(lock.indices) == 1
+                else f"write `{ref.name}[...]`"
+                if lock.indices
+                else f"write `{ref.name}`",
+            )
         loose = Scope(scope.locals, scope.mutable, scope.held, True, True, scope.loop, scope.counters)
         return lock, tuple(self.check(e, loose, IndexType(i)) for e, i in zip(ref.indices, lock.indices, strict=True))
 

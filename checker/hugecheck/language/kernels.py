@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from hugecheck.diagnostics import Span, fail
+from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
-from hugecheck.language.symbols import suggest
 
 
 def find_kernel(module: ir.Module, name: str, span: Span | None) -> frozenset[str]:
@@ -18,7 +17,12 @@ def find_kernel(module: ir.Module, name: str, span: Span | None) -> frozenset[st
     base = next((k for k in module.kernels if words[0] in (k.name, k.alias)), None)
     if base is None:
         known = [n for k in module.kernels for n in (k.alias, k.name)]
-        fail("unknown-kernel", f"there is no kernel `{words[0]}` in this model", span, help=suggest(words[0], known) if known else "the model has no kernel table")
+        fail(
+            "unknown-kernel",
+            f"there is no kernel `{words[0]}` in this model",
+            span,
+            help=suggest(words[0], known) if known else "the model has no kernel table",
+        )
     switches = set(base.switches)
     for how, what in zip(words[1::2], words[2::2], strict=True):
         for item in re.split(r"[,\s]+", what.strip()):
@@ -33,7 +37,11 @@ def find_kernel(module: ir.Module, name: str, span: Span | None) -> frozenset[st
 def _switch(module: ir.Module, item: str, span: Span | None) -> set[str]:
     if item in module.switches:
         return {item}
-    found = {s.name for s in module.switches.values() if len(item) >= 7 and s.commit and s.commit.startswith(item[: len(s.commit)])}
+    found = {
+        s.name
+        for s in module.switches.values()
+        if len(item) >= 7 and s.commit and s.commit.startswith(item[: len(s.commit)])
+    }
     if not found:
         known = [*module.switches, *(s.commit for s in module.switches.values() if s.commit)]
         fail("unknown-switch", f"no behaviour of this model is called `{item}`", span, help=suggest(item, known))

@@ -1,6 +1,7 @@
-"""From a file name to a checked scenario: reads the file and the models it uses, checks both.
+"""From a file name to a checked scenario: finds the models it uses, and keeps what was checked.
 
-A checked model is kept in the cache directory under a hash of its text, so that a scenario of `linux` starts at once.
+Checked scenarios, models and programs are kept in the cache directory under a hash of all text that they come from (and of our own code), so that
+running a spec again starts at once: then neither lark nor the checker is imported.
 """
 
 from __future__ import annotations
@@ -8,24 +9,24 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from hugecheck import __version__
-from hugecheck.diagnostics import Diagnostic, Failure, Source, Span, fail
+from hugecheck.diagnostics import Source, Span, fail, suggest
 from hugecheck.ir import program as ir
-from hugecheck.language import syntax as s
-from hugecheck.language.check_scenario import check_scenario
-from hugecheck.language.declarations import check_model
-from hugecheck.language.parser import parse
 from hugecheck.language.scenario import Scenario
-from hugecheck.language.symbols import Symbols, suggest
 from hugecheck.resources import cache_directory, data
+
+if TYPE_CHECKING:
+    from hugecheck.language.symbols import Symbols
 
 MAX_BYTES = 8_000_000
 _USE = re.compile(r'^[ \t]*use[ \t]+(?:"([^"\n]*)"|([A-Za-z_]\w*))', re.MULTILINE)
-_SCENARIO_PARTS = (s.KernelsDecl, s.BoundsDecl, s.SetupDecl, s.ProcessDecl, s.StepsDecl, s.ClauseDecl)
+T = TypeVar("T")
 
 
 def read_source(path: Path, name: str | None = None) -> Source:
@@ -47,13 +48,18 @@ def model_path(name: str) -> Path:
     return data("models") / name / f"{name}.hck"
 
 
-def load_model(name: str) -> tuple[ir.Module, Symbols]:
+def load_model(name: str) -> ir.Module:
     """The checked model that `use name` means."""
     path = model_path(name)
     if not path.is_file():
-        known = sorted(p.name for p in data("models").iterdir() if (p / f"{p.name}.hck").is_file()) if data("models").is_dir() else []
+        known = (
+            sorted(p.name for p in data("models").iterdir() if (p / f"{p.name}.hck").is_file())
+            if data("models").is_dir()
+            else []
+        )
         fail("unknown-model", f"there is no model `{name}`", help=suggest(name, known))
-    return _checked(_closure([(path, None)]))
+    sources = _closure([(path, None)])
+    return kept("module", sources, lambda: _model(sources)[0])
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -63,48 +69,69 @@ def load_scenario(path: Path) -> Scenario:
 
 def load_scenario_text(source: Source, folder: Path) -> Scenario:
     """The checked scenario in a text; `use "file"` is relative to `folder`."""
-    file = parse(source)
-    uses = [d for d in file.declarations if isinstance(d, s.Use)]
-    own = [d for d in file.declarations if not isinstance(d, (s.Use, *_SCENARIO_PARTS))]
-    sources = _closure([(_used_path(u.target, u.path, folder, u.span), u.span) for u in uses])
-    if own:
-        declarations = [d for text in sources for d in parse(text).declarations if not isinstance(d, (s.Use, *_SCENARIO_PARTS))]
-        module, symbols = check_model([*declarations, *own])
-    else:
-        module, symbols = _checked(sources)
-    parts = [d for d in file.declarations if isinstance(d, _SCENARIO_PARTS)]
-    return check_scenario(file.docstring, parts, module, symbols, Span(source, 1, 1))
+    used = _closure(_uses(source, folder))
+    return kept("scenario", [source, *used], lambda: _scenario(source, used))
+
+
+def _scenario(source: Source, used: list[Source]) -> Scenario:
+    from hugecheck.language import checking
+
+    file = checking.parse(source)
+    if checking.declares_model(file):
+        return checking.check_whole(source, file, *checking.check_sources([*used, source]))
+    return checking.check_whole(source, file, *_model(used))
+
+
+def _model(sources: list[Source]) -> tuple[ir.Module, Symbols]:
+    def check() -> tuple[ir.Module, Symbols]:
+        from hugecheck.language import checking
+
+        return checking.check_sources(sources)
+
+    return kept("model", sources, check)
 
 
 def _used_path(target: str, is_path: bool, folder: Path, span: Span | None) -> Path:
     path = folder / target if is_path else model_path(target)
     if not path.is_file():
         kind = "file" if is_path else "model"
-        known = [p.name for p in folder.glob("*.hck")] if is_path else sorted(p.parent.name for p in data("models").glob("*/*.hck") if p.stem == p.parent.name)
+        known = (
+            [p.name for p in folder.glob("*.hck")]
+            if is_path
+            else sorted(p.parent.name for p in data("models").glob("*/*.hck") if p.stem == p.parent.name)
+        )
         fail("unknown-model", f"there is no {kind} `{target}`", span, help=suggest(target, known))
     return path
 
 
+def _uses(source: Source, folder: Path) -> list[tuple[Path, Span | None]]:
+    """The files that a text uses, with the place of each `use`."""
+    out: list[tuple[Path, Span | None]] = []
+    for match in _USE.finditer(source.text):
+        line = source.text.count("\n", 0, match.start()) + 1
+        place = Span(source, line, 1, len(match.group(0)))
+        is_path = match.group(1) is not None
+        out.append((_used_path(match.group(1) if is_path else match.group(2), is_path, folder, place), place))
+    return out
+
+
 def _closure(roots: Iterable[tuple[Path, Span | None]]) -> list[Source]:
     """The sources of these files and of all that they use, each once, used ones first."""
-    done: dict[Path, None] = {}
+    done: set[Path] = set()
     out: list[Source] = []
 
-    def visit(path: Path, span: Span | None) -> None:
+    def visit(path: Path) -> None:
         resolved = path.resolve()
         if resolved in done:
             return
-        done[resolved] = None
+        done.add(resolved)
         source = read_source(path, _shown(resolved))
-        for match in _USE.finditer(source.text):
-            line = source.text.count("\n", 0, match.start()) + 1
-            place = Span(source, line, 1, len(match.group(0)))
-            is_path = match.group(1) is not None
-            visit(_used_path(match.group(1) if is_path else match.group(2), is_path, path.parent, place), place)
+        for used, _ in _uses(source, path.parent):
+            visit(used)
         out.append(source)
 
-    for path, span in roots:
-        visit(path, span)
+    for path, _ in roots:
+        visit(path)
     return out
 
 
@@ -116,37 +143,36 @@ def _shown(path: Path) -> str:
     return str(path)
 
 
-def _checked(sources: list[Source]) -> tuple[ir.Module, Symbols]:
+# ---------------------------------------------------------------- what is kept
+
+
+def kept(kind: str, sources: Iterable[Source], make: Callable[[], T], *more: str) -> T:
+    """The result of `make`, which depends on nothing but `sources` and `more`; from the cache directory if it is there."""
     directory = cache_directory()
-    digest = hashlib.sha256(f"{__version__} {_code_stamp()}".encode())
+    if directory is None:
+        return make()
+    digest = hashlib.sha256(f"{__version__} {_code_stamp()} {more}".encode())
     for source in sources:
         digest.update(f"\0{source.name}\0{source.text}".encode())
-    path = directory / f"model-{digest.hexdigest()[:24]}.pickle" if directory is not None else None
-    if path is not None and path.is_file():
-        with suppress(Exception):
-            module, symbols = pickle.loads(path.read_bytes())
-            if isinstance(module, ir.Module) and isinstance(symbols, Symbols):
-                return module, symbols
-    declarations: list[s.Declaration] = []
-    errors: list[Diagnostic] = []
-    for source in sources:
-        try:
-            declarations += [d for d in parse(source).declarations if not isinstance(d, (s.Use, *_SCENARIO_PARTS))]
-        except Failure as failure:
-            errors.extend(failure.diagnostics)
-    if errors:
-        raise Failure(tuple(errors))
-    module, symbols = check_model(declarations)
-    if path is not None:
-        with suppress(OSError):
-            temporary = path.with_suffix(f".{id(path)}.tmp")
-            temporary.write_bytes(pickle.dumps((module, symbols), protocol=5))
-            temporary.replace(path)
-    return module, symbols
+    path = directory / f"{kind}-{digest.hexdigest()[:32]}.pickle"
+    with suppress(Exception):  # whatever is wrong with a kept result, it can be made again
+        result: T = pickle.loads(path.read_bytes())
+        return result
+    result = make()
+    with suppress(OSError):
+        temporary = path.with_suffix(f".{id(path)}.tmp")
+        temporary.write_bytes(pickle.dumps(result, protocol=5))
+        temporary.replace(path)
+    return result
 
 
+@lru_cache(maxsize=1)
 def _code_stamp() -> str:
     """Changes whenever the code that checks models, or the grammar, changes."""
     package = Path(__file__).resolve().parents[1]
-    files = [*sorted((package / "language").glob("*.py")), *sorted((package / "ir").glob("*.py")), data("spec") / "grammar.lark"]
+    files = [
+        *sorted((package / "language").glob("*.py")),
+        *sorted((package / "ir").glob("*.py")),
+        data("spec") / "grammar.lark",
+    ]
     return " ".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -18,7 +18,20 @@ MAX_NESTING = 60
 _OPENING = {"LPAR", "LSQB"}
 _CLOSING = {"RPAR", "RSQB"}
 _GOES_ON_AFTER = {
-    "COMMA", "OR", "AND", "IMPLIES", "NOT", "PLUS", "SUM_OP", "PRODUCT_OP", "COMPARE", "ASSIGN_OP", "EQ", "COLON", "THEN", "ELSE",
+    "COMMA",
+    "OR",
+    "AND",
+    "IMPLIES",
+    "NOT",
+    "PLUS",
+    "SUM_OP",
+    "PRODUCT_OP",
+    "COMPARE",
+    "ASSIGN_OP",
+    "EQ",
+    "COLON",
+    "THEN",
+    "ELSE",
 }
 
 
@@ -44,7 +57,12 @@ class Lines(PostLex):
 # What was typed (the least text that shows it) and the sentence for it.
 SYNTAX_ERRORS: dict[str, tuple[str, ...]] = {
     "a comparison uses one `=`": ("always x == 1\n", "operation f() { if a == b { } }\n"),
-    "a declaration starts with a keyword such as `var`, `operation`, `process` or `always`": ("foo\n", "1\n", "{\n", "x = 3\n"),
+    "a declaration starts with a keyword such as `var`, `operation`, `process` or `always`": (
+        "foo\n",
+        "1\n",
+        "{\n",
+        "x = 3\n",
+    ),
     "the value at the start is missing after `=`": ("var x: nat\n", "record R of m {\n x: nat\n}\n"),
     "a block in `{ }` is missing here": ("operation f()\nvar x: nat = 0\n", "process p\nalways x = 1\n"),
     "a `{` is never closed": ("process p {\n", "operation f() {\n if a {\n", "record R of x {\n"),
@@ -98,19 +116,55 @@ def _syntax_error(source: Source, error: UnexpectedInput) -> None:
         found, length = f"`{word}`" if word else "the end of the line", max(1, len(word))
     else:
         found, length = "the end of the text", 1
-    expected = sorted({_describe(t) for t in (getattr(error, "accepts", None) or getattr(error, "allowed", None) or getattr(error, "expected", ()))})
+    expected = sorted({_describe(t) for t in _accepted(error)})
     sentence = error.match_examples(_lark().parse, SYNTAX_ERRORS, use_accepts=True) or f"{found} is not expected here"
     hint = "expected " + " or ".join(_some(expected)) if expected else ""
-    fail("syntax", sentence, Span(source, line, column, length), "" if found in sentence else f"found {found}", help=hint)
+    fail(
+        "syntax", sentence, Span(source, line, column, length), "" if found in sentence else f"found {found}", help=hint
+    )
+
+
+def _accepted(error: UnexpectedInput) -> Iterable[str]:
+    if isinstance(error, UnexpectedToken):
+        return error.accepts or error.expected
+    return error.allowed or () if isinstance(error, UnexpectedCharacters) else ()
 
 
 _WORDS = {
-    "_NL": "the end of the line", "NAME": "a name", "NUMBER": "a number", "STRING": "a text in quotes", "LBRACE": "`{`",
-    "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "EQ": "`=`", "COLON": "`:`", "COMMA": "`,`",
-    "COMPARE": "a comparison", "SUM_OP": "an operator", "PRODUCT_OP": "an operator", "PLUS": "an operator", "DOT": "`.`",
-    "MINUS": "`-`", "QUANTIFIER": "a quantifier", "ASSIGN_OP": "an assignment", "BOOL": "a truth value", "VERSION": "a kernel version",
-    "CLAUSE": "a clause", "GHOST": "`ghost`", "LOCK_KIND": "a lock", "__ANON_0": "`->`", "__ANON_1": "`..`", "HASH": "a commit",
-    "RW": "`read` or `write`", "TRY": "`try`", "INDEX_KIND": "`named`, `pool` or `counted`", "PARAM_KIND": "`by` or `new`", "$END": "the end of the text",
+    "_NL": "the end of the line",
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": "a text in quotes",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "EQ": "`=`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "COMPARE": "a comparison",
+    "SUM_OP": "an operator",
+    "PRODUCT_OP": "an operator",
+    "PLUS": "an operator",
+    "DOT": "`.`",
+    "MINUS": "`-`",
+    "QUANTIFIER": "a quantifier",
+    "ASSIGN_OP": "an assignment",
+    "BOOL": "a truth value",
+    "VERSION": "a kernel version",
+    "CLAUSE": "a clause",
+    "GHOST": "`ghost`",
+    "LOCK_KIND": "a lock",
+    "__ANON_0": "`->`",
+    "__ANON_1": "`..`",
+    "HASH": "a commit",
+    "RW": "`read` or `write`",
+    "TRY": "`try`",
+    "INDEX_KIND": "`named`, `pool` or `counted`",
+    "PARAM_KIND": "`by` or `new`",
+    "$END": "the end of the text",
 }
 
 

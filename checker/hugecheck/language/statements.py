@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from hugecheck.diagnostics import Span, fail
+from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.flow import falls_through
 from hugecheck.ir.types import INT, IndexType, IntType, Type, inner
 from hugecheck.language import syntax as s
 from hugecheck.language.expressions import Expressions
-from hugecheck.language.symbols import RESULT, FunctionHead, HeldLock, Scope, suggest
+from hugecheck.language.symbols import RESULT, FunctionHead, HeldLock, Scope
 
 _MODES = {"spinlock": ("", "spin"), "mutex": ("", "mutex")}
 
@@ -41,7 +41,9 @@ class Statements:
             case s.CallStatement(call, handler, span):
                 out.append(self._call(call, None, handler, scope, span))
             case s.If(condition, then, otherwise, _):
-                out.append(ir.If(x.condition(condition, scope), self.block(then, scope), self.block(otherwise or (), scope)))
+                out.append(
+                    ir.If(x.condition(condition, scope), self.block(then, scope), self.block(otherwise or (), scope))
+                )
             case s.While(condition, body, _):
                 out.append(ir.While(x.condition(condition, scope), self.block(body, scope.in_loop())))
             case s.For():
@@ -63,8 +65,12 @@ class Statements:
                         x.require_lock(self.symbols.variables[variable], (element,), scope, span, write=True)
                 out.append(ir.Reset(element.type.name, element))
             case s.Assert(kind, condition, reason, span):
-                loose = Scope(scope.locals, scope.mutable, scope.held, True, kind == "requires" or scope.lax, scope.loop)
-                out.append(ir.Assert(kind, x.condition(condition, loose if kind == "requires" else scope), reason, span))
+                loose = Scope(
+                    scope.locals, scope.mutable, scope.held, True, kind == "requires" or scope.lax, scope.loop
+                )
+                out.append(
+                    ir.Assert(kind, x.condition(condition, loose if kind == "requires" else scope), reason, span)
+                )
             case s.Choose(variable, domain, where, _):
                 over, type_ = x.domain(domain, scope)
                 local = x.local(variable, type_)
@@ -124,11 +130,17 @@ class Statements:
         else:
             self._no_handler(statement.handler, value)
             right = ir.Const(0, INT)
+        indices: tuple[ir.Expr, ...] = ()
         match target:
             case s.Name(name, _) if name in scope.locals:
                 local = scope.locals[name]
                 if not isinstance(local, ir.Local) or name not in scope.mutable:
-                    fail("not-assignable", f"`{name}` cannot be assigned", span, help=f"declare it with `var {name} = ...`")
+                    fail(
+                        "not-assignable",
+                        f"`{name}` cannot be assigned",
+                        span,
+                        help=f"declare it with `var {name} = ...`",
+                    )
                 out.append(ir.SetLocal(local, self._right(statement, local, right, local.type, scope)))
                 return
             case s.Name(name, _):
@@ -136,7 +148,7 @@ class Statements:
                 if found is None or found.record or found.indices:
                     x.check(target, scope)
                     fail("not-assignable", f"`{name}` cannot be assigned", span)
-                variable, indices = found, ()
+                variable = found
             case s.Member(base, field, _):
                 owner = x.check(base, scope)
                 variable = x.field(owner, field, span)
@@ -162,35 +174,67 @@ class Statements:
 
     def _no_handler(self, handler: s.Handler | None, value: s.Expr) -> None:
         if handler is not None:
-            fail("needless-else", "only the call of a function can fail", handler.span, notes=[("this is the value", value.span)])
+            fail(
+                "needless-else",
+                "only the call of a function can fail",
+                handler.span,
+                notes=[("this is the value", value.span)],
+            )
 
     # ------------------------------------------------------------ calls, results
 
-    def _call(self, call: s.Call, target: ir.Local | None, handler: s.Handler | None, scope: Scope, span: Span) -> ir.Call:
+    def _call(
+        self, call: s.Call, target: ir.Local | None, handler: s.Handler | None, scope: Scope, span: Span
+    ) -> ir.Call:
         x, head = self.expressions, self.symbols.heads.get(call.function)
         if head is None:
-            kind = "a `def` function has no effect as a statement" if call.function in self.symbols.defs else f"there is no function `{call.function}`"
+            kind = (
+                "a `def` function has no effect as a statement"
+                if call.function in self.symbols.defs
+                else f"there is no function `{call.function}`"
+            )
             fail("unknown-name", kind, call.span, help=suggest(call.function, self.symbols.heads))
         if len(call.arguments) != len(head.params):
-            fail("wrong-arguments", f"`{call.function}` takes {len(head.params)} arguments, not {len(call.arguments)}", call.span,
-                 notes=[("declared here", head.syntax.span)])
+            fail(
+                "wrong-arguments",
+                f"`{call.function}` takes {len(head.params)} arguments, not {len(call.arguments)}",
+                call.span,
+                notes=[("declared here", head.syntax.span)],
+            )
         arguments = tuple(x.check(a, scope, t) for a, (_, t) in zip(call.arguments, head.params, strict=True))
         inside = Scope({n: a for (n, _), a in zip(head.params, arguments, strict=True)}, lax=True)
         for mode, ref in head.syntax.holding:
             needed = x.held(mode, ref, inside)
             enough = (needed.mode, "write") if needed.mode == "read" else (needed.mode,)
             if not any(h.name == needed.name and h.indices == needed.indices and h.mode in enough for h in scope.held):
-                fail("lock-not-held", f"`{call.function}` must be called with `{ref.name}` held", call.span,
-                     notes=[("it says so here", ref.span)], help=f"call it inside `atomic {ref.name} {{ ... }}` or `hold {ref.name} {{ ... }}`")
+                fail(
+                    "lock-not-held",
+                    f"`{call.function}` must be called with `{ref.name}` held",
+                    call.span,
+                    notes=[("it says so here", ref.span)],
+                    help=f"call it inside `atomic {ref.name} {{ ... }}` or `hold {ref.name} {{ ... }}`",
+                )
         if head.errors and handler is None:
-            fail("unhandled-error", f"`{call.function}` can fail with {', '.join(f'`{e}`' for e in head.errors)}", call.span,
-                 notes=[("declared here", head.syntax.span)], help="say what then happens: `else e { ... }`")
+            fail(
+                "unhandled-error",
+                f"`{call.function}` can fail with {', '.join(f'`{e}`' for e in head.errors)}",
+                call.span,
+                notes=[("declared here", head.syntax.span)],
+                help="say what then happens: `else e { ... }`",
+            )
         if handler is None:
             return ir.Call(call.function, arguments, target, None, None, span)
         if not head.errors:
-            fail("needless-else", f"`{call.function}` cannot fail", handler.span, notes=[("declared here", head.syntax.span)])
+            fail(
+                "needless-else",
+                f"`{call.function}` cannot fail",
+                handler.span,
+                notes=[("declared here", head.syntax.span)],
+            )
         error = x.local(handler.variable, RESULT) if handler.variable is not None else None
-        body_scope = scope.bind(handler.variable, error) if handler.variable is not None and error is not None else scope
+        body_scope = (
+            scope.bind(handler.variable, error) if handler.variable is not None and error is not None else scope
+        )
         body = self.block(handler.block, body_scope)
         if target is not None and falls_through(body):
             fail("else-falls-through", "this block must end with `return`, `fail`, `break` or `continue`", handler.span)
@@ -212,8 +256,13 @@ class Statements:
         if name not in self.symbols.members:
             fail("unknown-name", f"there is no error `{name}`", span, help=suggest(name, self.symbols.members))
         if self.head is not None and name not in self.head.errors:
-            fail("undeclared-error", f"`{self.name}` does not say that it can fail with `{name}`", span,
-                 notes=[("its head is here", self.head.syntax.span)], help=f"add `fails {name}` to its head")
+            fail(
+                "undeclared-error",
+                f"`{self.name}` does not say that it can fail with `{name}`",
+                span,
+                notes=[("its head is here", self.head.syntax.span)],
+                help=f"add `fails {name}` to its head",
+            )
         return ir.Const(self.symbols.number(RESULT, name), RESULT)
 
     # ------------------------------------------------------------ loops and sections
@@ -231,8 +280,13 @@ class Statements:
         if statement.lock is not None:
             lock, indices = self.expressions.lock(statement.lock, scope)
             if lock.kind != "spinlock":
-                fail("wrong-lock-kind", f"`{lock.name}` is a {lock.kind}, and `atomic` takes a spinlock", statement.lock.span,
-                     notes=[("declared here", lock.span)], help=f"use `hold {'write ' if lock.kind == 'rwsem' else ''}{lock.name} {{ ... }}`")
+                fail(
+                    "wrong-lock-kind",
+                    f"`{lock.name}` is a {lock.kind}, and `atomic` takes a spinlock",
+                    statement.lock.span,
+                    notes=[("declared here", lock.span)],
+                    help=f"use `hold {'write ' if lock.kind == 'rwsem' else ''}{lock.name} {{ ... }}`",
+                )
             held, shown = HeldLock(lock.name, indices, "spin"), f" <{lock.name}>"
         inside = scope.holding(held, section=True)
         body = statement.body
@@ -247,15 +301,31 @@ class Statements:
 
     def _hold(self, statement: s.Hold, scope: Scope) -> ir.Hold:
         if scope.section:
-            fail("hold-in-section", f"`{statement.lock.name}` may sleep and cannot be taken inside an atomic section", statement.span)
+            fail(
+                "hold-in-section",
+                f"`{statement.lock.name}` may sleep and cannot be taken inside an atomic section",
+                statement.span,
+            )
         lock, indices = self.expressions.lock(statement.lock, scope)
         wanted = {"spinlock": "atomic", "mutex": "hold", "rwsem": "hold read` or `hold write"}[lock.kind]
         if lock.kind == "spinlock" or (lock.kind == "rwsem") != bool(statement.mode):
-            fail("wrong-lock-kind", f"`{lock.name}` is a {lock.kind}", statement.lock.span,
-                 notes=[("declared here", lock.span)], help=f"take it with `{wanted}`")
+            fail(
+                "wrong-lock-kind",
+                f"`{lock.name}` is a {lock.kind}",
+                statement.lock.span,
+                notes=[("declared here", lock.span)],
+                help=f"take it with `{wanted}`",
+            )
         if (statement.otherwise is not None) != statement.attempt:
-            fail("misplaced", "`else` belongs to `try hold`", statement.span, help="write `try hold ... { ... } else { ... }`")
+            fail(
+                "misplaced",
+                "`else` belongs to `try hold`",
+                statement.span,
+                help="write `try hold ... { ... } else { ... }`",
+            )
         mode = statement.mode or "mutex"
         inside = scope.holding(HeldLock(lock.name, indices, mode), section=False)
         otherwise = self.block(statement.otherwise, scope) if statement.otherwise is not None else ()
-        return ir.Hold(lock.name, indices, mode, statement.attempt, self.block(statement.body, inside), otherwise, statement.span)
+        return ir.Hold(
+            lock.name, indices, mode, statement.attempt, self.block(statement.body, inside), otherwise, statement.span
+        )

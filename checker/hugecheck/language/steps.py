@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hugecheck.diagnostics import Span, fail
+from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import BOOL, EnumType, IndexType, IntType, OptionalType, SetType, Type, inner
 from hugecheck.language import syntax as s
 from hugecheck.language.scenario import Invocation
-from hugecheck.language.symbols import RESULT, Symbols, suggest
+from hugecheck.language.symbols import RESULT, Symbols
 
 MAX_ALTERNATIVES = 10_000
 
@@ -54,7 +54,9 @@ class StepMatcher:
         self.operations = operations
         self.names = names
 
-    def invocations(self, step: s.Step, actor: int | None, variables: Variables, *, choices: bool) -> tuple[Invocation, ...]:
+    def invocations(
+        self, step: s.Step, actor: int | None, variables: Variables, *, choices: bool
+    ) -> tuple[Invocation, ...]:
         """All invocations that the step stands for: one, or with `choices` one for each combination of values."""
         operation = self._operation(step)
         bound = self._match(step, operation)
@@ -77,9 +79,16 @@ class StepMatcher:
         for option in options:
             count *= len(option)
         if count > MAX_ALTERNATIVES:
-            fail("too-large", f"this step stands for {count:,} combinations", step.span, help=f"at most {MAX_ALTERNATIVES:,} are possible")
+            fail(
+                "too-large",
+                f"this step stands for {count:,} combinations",
+                step.span,
+                help=f"at most {MAX_ALTERNATIVES:,} are possible",
+            )
         self._measure(operation, options)
-        return tuple(Invocation(operation.name, arguments, results, step.span) for arguments in itertools.product(*options))
+        return tuple(
+            Invocation(operation.name, arguments, results, step.span) for arguments in itertools.product(*options)
+        )
 
     def _measure(self, operation: ir.Operation, options: list[Sequence[int | None]]) -> None:
         """Largest numbers given for counted index types; an offset and a count after it belong together."""
@@ -115,7 +124,9 @@ class StepMatcher:
                 return bound
         fail("wrong-step", f"`{operation.name}` is not written like this", step.span, help=_forms(operation))
 
-    def _try(self, pattern: tuple[ir.PatternItem, ...], operands: Sequence[s.Operand], operation: ir.Operation) -> Bound | None:
+    def _try(
+        self, pattern: tuple[ir.PatternItem, ...], operands: Sequence[s.Operand], operation: ir.Operation
+    ) -> Bound | None:
         types = {p.local.name.rpartition(".")[0]: inner(p.local.type) for p in operation.params}
         options = {i.first: i for i in pattern if i.kind == "option"}
         bound: Bound = {}
@@ -144,7 +155,11 @@ class StepMatcher:
                 case "word" if isinstance(type_, SetType) and isinstance(type_.element, EnumType):
                     members = self.symbols.enums[type_.element.name]
                     start = position
-                    while position < len(operands) and operands[position].kind == "name" and operands[position].name in members:
+                    while (
+                        position < len(operands)
+                        and operands[position].kind == "name"
+                        and operands[position].name in members
+                    ):
                         position += 1
                     items = tuple(s.SetItem(s.Name(o.name, o.span), None) for o in operands[start:position])
                     if operand is not None and operand.kind == "choice" and start == position:
@@ -184,7 +199,12 @@ class StepMatcher:
 
     def _actor(self, actor: int | None, step: s.Step) -> int:
         if actor is None:
-            fail("wrong-step", "this operation is made by a process", step.span, help="write the process before it: `app: ...`")
+            fail(
+                "wrong-step",
+                "this operation is made by a process",
+                step.span,
+                help="write the process before it: `app: ...`",
+            )
         return actor
 
     def _result(self, name: str, span: Span) -> int:
@@ -218,7 +238,11 @@ class StepMatcher:
         assert isinstance(type_, SetType) and isinstance(type_.element, EnumType)
         members = self.symbols.enums[type_.element.name]
         if not isinstance(expr, s.Name) or expr.name not in members:
-            fail("type-mismatch", f"a set of `{type_.element.name}` is made of {', '.join(f'`{m}`' for m in members)}", expr.span)
+            fail(
+                "type-mismatch",
+                f"a set of `{type_.element.name}` is made of {', '.join(f'`{m}`' for m in members)}",
+                expr.span,
+            )
         return members.index(expr.name)
 
     def _item(self, item: s.SetItem, parameter: ir.Parameter, variables: Variables) -> list[int]:
@@ -226,7 +250,12 @@ class StepMatcher:
             return [self._one(item.low, parameter, variables)]
         low, high = self.number(item.low, variables), self.number(item.high, variables)
         if high - low > MAX_ALTERNATIVES:
-            fail("too-large", f"this stands for {high - low:,} values", item.low.span, help=f"at most {MAX_ALTERNATIVES:,} are possible")
+            fail(
+                "too-large",
+                f"this stands for {high - low:,} values",
+                item.low.span,
+                help=f"at most {MAX_ALTERNATIVES:,} are possible",
+            )
         return [self._checked(v, parameter, item.low.span) for v in range(low, high)]
 
     def _one(self, expr: s.Expr, parameter: ir.Parameter, variables: Variables) -> int:
@@ -242,13 +271,20 @@ class StepMatcher:
             if isinstance(type_, EnumType):
                 members = self.symbols.enums[type_.name]
                 if expr.name not in members:
-                    fail("type-mismatch", f"`{expr.name}` is not a `{type_}`", expr.span, help=suggest(expr.name, members))
+                    fail(
+                        "type-mismatch",
+                        f"`{expr.name}` is not a `{type_}`",
+                        expr.span,
+                        help=suggest(expr.name, members),
+                    )
                 return members.index(expr.name)
             if isinstance(type_, IndexType) and self.symbols.indexes[type_.name].kind == "named":
                 if parameter.kind == "new":
                     self.names.made.setdefault(type_.name, set()).add(expr.name)
                 return self.names.element(type_.name, expr.name)
-        if isinstance(type_, EnumType) or (isinstance(type_, IndexType) and self.symbols.indexes[type_.name].kind == "named"):
+        if isinstance(type_, EnumType) or (
+            isinstance(type_, IndexType) and self.symbols.indexes[type_.name].kind == "named"
+        ):
             fail("type-mismatch", f"the name of a `{type_}` is needed here", expr.span)
         return self._checked(self.number(expr, variables), parameter, expr.span)
 
@@ -282,7 +318,12 @@ class StepMatcher:
                     fail("out-of-range", "division by zero", span)
                 return {"+": a + b, "-": a - b, "*": a * b, "/": a // b if b else 0, "%": a % b if b else 0}[operator]
             case s.Name(name, span):
-                fail("unknown-name", f"`{name}` is not a number", span, help=suggest(name, [*variables.values, *self.symbols.constants]))
+                fail(
+                    "unknown-name",
+                    f"`{name}` is not a number",
+                    span,
+                    help=suggest(name, [*variables.values, *self.symbols.constants]),
+                )
             case _:
                 fail("type-mismatch", "a number is needed here", expr.span)
 

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hugecheck.diagnostics import Span, fail
+from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import BOOL, INT, EnumType, IndexType, IntType, OptionalType, SetType, Type
 from hugecheck.language import syntax as s
@@ -62,7 +60,9 @@ class Symbols:
         if not syntax.optional:
             return result
         if isinstance(result, IntType) and (result.low is None or result.low < 0):
-            fail("type-mismatch", "`or none` needs a type without negative values", syntax.span, help="use `nat or none`")
+            fail(
+                "type-mismatch", "`or none` needs a type without negative values", syntax.span, help="use `nat or none`"
+            )
         if isinstance(result, SetType | OptionalType):
             fail("type-mismatch", f"a {result} has no `or none`", syntax.span, help="the empty set is `{}`")
         return OptionalType(result)
@@ -87,8 +87,12 @@ class Symbols:
             return EnumType(syntax.name)
         if syntax.name in self.indexes:
             return IndexType(syntax.name)
-        fail("unknown-type", f"a set needs an index type or an enum, not `{syntax.name}`", syntax.span,
-             help=suggest(syntax.name, [*self.enums, *self.indexes]))
+        fail(
+            "unknown-type",
+            f"a set needs an index type or an enum, not `{syntax.name}`",
+            syntax.span,
+            help=suggest(syntax.name, [*self.enums, *self.indexes]),
+        )
 
     def index(self, name: str, span: Span) -> ir.Index:
         if name not in self.indexes:
@@ -152,15 +156,3 @@ class Scope:
 
     def in_loop(self) -> Scope:
         return Scope(self.locals, self.mutable, self.held, self.section, self.lax, True, self.counters)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """"did you mean", or the list of what there is when it is short."""
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    if not names:
-        return "none is declared"
-    shown = ", ".join(f"`{n}`" for n in names[:12])
-    return f"there is {shown}" + (", ..." if len(names) > 12 else "")

@@ -295,8 +295,23 @@ class Hold:
 
 
 Statement: TypeAlias = (
-    Let | Assign | CallStatement | If | While | For | Break | Continue | Return | Fail | Reset | Assert | Choose | Either
-    | Await | Atomic | Hold
+    Let
+    | Assign
+    | CallStatement
+    | If
+    | While
+    | For
+    | Break
+    | Continue
+    | Return
+    | Fail
+    | Reset
+    | Assert
+    | Choose
+    | Either
+    | Await
+    | Atomic
+    | Hold
 )
 Block: TypeAlias = tuple[Statement, ...]
 
@@ -593,9 +608,28 @@ class ClauseDecl:
 
 
 Declaration: TypeAlias = (
-    Use | ConstDecl | EnumDecl | IndexDecl | ActorDecl | VariableDecl | RecordDecl | LockDecl | DefDecl | FunctionDecl
-    | OperationDecl | ObserveDecl | MeaningDecl | LawDecl | SwitchDecl | KernelDecl | KernelsDecl | BoundsDecl
-    | SetupDecl | ProcessDecl | StepsDecl | ClauseDecl
+    Use
+    | ConstDecl
+    | EnumDecl
+    | IndexDecl
+    | ActorDecl
+    | VariableDecl
+    | RecordDecl
+    | LockDecl
+    | DefDecl
+    | FunctionDecl
+    | OperationDecl
+    | ObserveDecl
+    | MeaningDecl
+    | LawDecl
+    | SwitchDecl
+    | KernelDecl
+    | KernelsDecl
+    | BoundsDecl
+    | SetupDecl
+    | ProcessDecl
+    | StepsDecl
+    | ClauseDecl
 )
 
 

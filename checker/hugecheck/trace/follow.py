@@ -65,7 +65,13 @@ class Follower:
                 return _Follow(machine, recording, names, self.teardown).run()
             except PoolExhausted as exhausted:
                 if exhausted.size > MAX_POOL:
-                    raise Failure((Diagnostic("too-large", f"`{recording.id}` needs more than {MAX_POOL:,} of `{exhausted.index}`"),)) from exhausted
+                    raise Failure(
+                        (
+                            Diagnostic(
+                                "too-large", f"`{recording.id}` needs more than {MAX_POOL:,} of `{exhausted.index}`"
+                            ),
+                        )
+                    ) from exhausted
                 sizes[exhausted.index] = max(exhausted.size, 2 * sizes[exhausted.index])
                 if sizes[exhausted.index] <= SMALL_PAGES:
                     self.common[exhausted.index] = max(self.common.get(exhausted.index, 1), sizes[exhausted.index])
@@ -99,7 +105,9 @@ class Follower:
 
 
 class _Follow:
-    def __init__(self, machine: Machine, recording: Recording, names: Mapping[str, tuple[str, ...]], teardown: str | None) -> None:
+    def __init__(
+        self, machine: Machine, recording: Recording, names: Mapping[str, tuple[str, ...]], teardown: str | None
+    ) -> None:
         self.machine = machine
         self.recording = recording
         self.names = names
@@ -118,7 +126,9 @@ class _Follow:
         if self.teardown is not None and not (self.recording.steps and self.recording.steps[-1].result == "HANG"):
             counters = [o.name for o in self.machine.program.module.observes if not o.table]
             residue = self.recording.residue or dict.fromkeys(counters, 0)
-            _, divergence = self._step(states, self.teardown, (), {"result": "ok", "after": residue}, len(self.recording.steps) + 1)
+            _, divergence = self._step(
+                states, self.teardown, (), {"result": "ok", "after": residue}, len(self.recording.steps) + 1
+            )
             return Followed(self.recording, done, self.loose, divergence)
         return Followed(self.recording, done, self.loose, None)
 
@@ -134,15 +144,27 @@ class _Follow:
         return tuple(out)
 
     def _step(
-        self, states: list[list[int]], operation: str, given: tuple[int | None, ...], expected: Mapping[str, object], number: int
+        self,
+        states: list[list[int]],
+        operation: str,
+        given: tuple[int | None, ...],
+        expected: Mapping[str, object],
+        number: int,
     ) -> tuple[list[list[int]], Divergence | None]:
         """The states after the step that fit `expected`; none: the divergence."""
         outcomes: list[tuple[dict[str, object], list[int]]] = []
         before = self._shown(states[0])
-        for position, state in enumerate(states):
-            outcomes.extend(self._outcomes(state, operation, given, last=position + 1 == len(states)))
+        for state in states:
+            outcomes.extend(self._outcomes(state, operation, given))
             if len(outcomes) > MAX_STATES:
-                raise Failure((Diagnostic("too-large", f"`{self.recording.id}` step {number}: more than {MAX_STATES:,} states fit what was seen"),))
+                raise Failure(
+                    (
+                        Diagnostic(
+                            "too-large",
+                            f"`{self.recording.id}` step {number}: more than {MAX_STATES:,} states fit what was seen",
+                        ),
+                    )
+                )
         distinct: list[dict[str, object]] = []
         for outcome, _ in outcomes:
             if outcome not in distinct:
@@ -156,12 +178,22 @@ class _Follow:
             fitting = [list(s) for s in dict.fromkeys(tuple(s) for s in fitting)]
         return fitting, None
 
-    def _outcomes(self, state: list[int], operation: str, given: tuple[int | None, ...], *, last: bool) -> list[tuple[dict[str, object], list[int]]]:
+    def _outcomes(
+        self, state: list[int], operation: str, given: tuple[int | None, ...]
+    ) -> list[tuple[dict[str, object], list[int]]]:
         machine = self.machine
         try:
             arguments = machine.arguments(state, operation, given)
             if machine.refused(state, operation, arguments) is not None:
-                return [({"error": refusal(machine, self.names, state, operation, arguments) or f"`{operation}` does not apply"}, state)]
+                return [
+                    (
+                        {
+                            "error": refusal(machine, self.names, state, operation, arguments)
+                            or f"`{operation}` does not apply"
+                        },
+                        state,
+                    )
+                ]
         except ModelError as error:
             return [({"error": f"{error.kind}: {error.message} ({error.site})"}, state)]
         out: list[tuple[dict[str, object], list[int]]] = []
@@ -181,7 +213,10 @@ class _Follow:
                 if not choices.asked:
                     out.append(({"error": "the operation waits for ever"}, after))
                 continue
-            shown = {"result": "HANG" if result == HANG else machine.results[result], "after": observe(machine, after, self.names)}
+            shown: dict[str, object] = {
+                "result": "HANG" if result == HANG else machine.results[result],
+                "after": observe(machine, after, self.names),
+            }
             out.append((shown, after))
         return out
 
@@ -215,7 +250,14 @@ def _initially(recording: Recording, names: Mapping[str, tuple[str, ...]], modul
         first = [n for n in known if n not in made.get(index, set())]
         if module.actor is not None and index == module.actor.index and len(first) > 1:
             shown = ", ".join(f"`{n}`" for n in first)
-            raise Failure((Diagnostic("bad-trace", f"{recording.file}: `{recording.id}`: no step makes {shown}, and a recording starts with one process"),))
+            raise Failure(
+                (
+                    Diagnostic(
+                        "bad-trace",
+                        f"{recording.file}: `{recording.id}`: no step makes {shown}, and a recording starts with one process",
+                    ),
+                )
+            )
         out[index] = sum(1 << known.index(n) for n in first)
     return out
 

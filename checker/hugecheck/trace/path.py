@@ -102,7 +102,10 @@ def _run(system: System, state: list[int], move: Move, path_step: PathStep) -> s
 
 def _step(system: System, spelling: Spelling, move: Move, operation: str, arguments: tuple[int, ...]) -> TraceStep:
     return TraceStep(
-        system.threads[move.thread].name, spelling.actor(operation, arguments), operation, spelling.text(operation, arguments),
+        system.threads[move.thread].name,
+        spelling.actor(operation, arguments),
+        operation,
+        spelling.text(operation, arguments),
         spelling.fields(operation, arguments),
     )
 

@@ -79,7 +79,11 @@ def _lock(system: System, lock: str, indices: tuple[int, ...]) -> str:
 def _holder(system: System, state: list[int], lock: str, indices: tuple[int, ...]) -> str:
     layout = system.layout
     name = f"lock.{lock}"
-    place = layout.base[name] + sum(i * s for i, s in zip(indices, layout.strides[name], strict=True)) if name in layout.base else None
+    place = (
+        layout.base[name] + sum(i * s for i, s in zip(indices, layout.strides[name], strict=True))
+        if name in layout.base
+        else None
+    )
     owner = state[place] if place is not None else -1
     if owner >= 0:
         return f", held by `{system.threads[owner].name}`"

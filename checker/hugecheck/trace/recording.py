@@ -96,7 +96,11 @@ def _step(step: object, where: str, module: ir.Module) -> RecordedStep:
         if field in ("op", "result", "after"):
             continue
         if field not in params:
-            fail("bad-trace", f"{where}: `{name}` has no field `{field}`", help=f"its fields are {', '.join(params) or 'none'}")
+            fail(
+                "bad-trace",
+                f"{where}: `{name}` has no field `{field}`",
+                help=f"its fields are {', '.join(params) or 'none'}",
+            )
         arguments[field] = _value(value, params[field].local.type, module, f"{where}: `{field}`")
     for field, parameter in params.items():
         if field not in arguments and parameter.default is None:

@@ -63,10 +63,16 @@ class Spelling:
         shown = [self._word(values[n], params[n].local.type) for n, p in params.items() if p.kind != "by"]
         return " ".join([operation, *shown])
 
-    def _spell(self, pattern: tuple[ir.PatternItem, ...], params: Mapping[str, ir.Parameter], values: Mapping[str, int]) -> str | None:
+    def _spell(
+        self, pattern: tuple[ir.PatternItem, ...], params: Mapping[str, ir.Parameter], values: Mapping[str, int]
+    ) -> str | None:
         words: list[str] = []
         for item in pattern:
-            shown = {n: self._word(values[n], params[n].local.type) for n in (item.first, item.second, item.third) if n in params}
+            shown = {
+                n: self._word(values[n], params[n].local.type)
+                for n in (item.first, item.second, item.third)
+                if n in params
+            }
             match item.kind:
                 case "equals":
                     words.append("=")

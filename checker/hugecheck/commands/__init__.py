@@ -1,0 +1,30 @@
+"""The commands: each a module with `arguments(parser)` and `run(options) -> exit status`, imported when it is used."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from typing import Protocol, cast
+
+
+class Command(Protocol):
+    """What a module of this package offers."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, options: argparse.Namespace) -> int: ...
+
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "check the clauses of spec files; the shortest counterexample of each that fails"),
+    "conform": ("conform", "compare the model with recordings of real kernels; the first divergence of each"),
+    "show": ("show", "look at a recording, or at the program of a spec or model"),
+    "new": ("new", "write a small spec to start from"),
+    "help": ("explain_id", "explain a diagnostic by its id, or list them all"),
+}
+"""name: module, and what the command does"""
+
+
+def load(name: str) -> Command:
+    """The module of a command."""
+    return cast(Command, import_module(f"hugecheck.commands.{COMMANDS[name][0]}"))
