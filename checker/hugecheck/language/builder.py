@@ -7,6 +7,7 @@ from typing import Any
 from lark import Token, Tree
 
 from hugecheck.diagnostics import Source, Span, fail
+from hugecheck.language import declared
 from hugecheck.language import syntax as s
 
 Node = Any  # a lark Tree, a Token, or None where an optional part is missing
@@ -14,7 +15,7 @@ MAX_DIGITS = 18
 
 
 class Builder:
-    """Turns the tree of one source into `syntax.File`."""
+    """Turns the tree of one source into `declared.File`."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -35,7 +36,7 @@ class Builder:
             fail("too-large", "a number has at most 18 digits", self.span(token))
         return int(token)
 
-    def file(self, tree: Tree[Token]) -> s.File:
+    def file(self, tree: Tree[Token]) -> declared.File:
         docstring, declarations = "", []
         for child in tree.children:
             if isinstance(child, Tree):
@@ -43,45 +44,45 @@ class Builder:
                     docstring = _text(child.children[0])
                 else:
                     declarations.append(self.declaration(child))
-        return s.File(docstring, tuple(declarations))
+        return declared.File(docstring, tuple(declarations))
 
-    def declaration(self, tree: Node) -> s.Declaration:
+    def declaration(self, tree: Node) -> declared.Declaration:
         method = getattr(self, "decl_" + tree.data)
-        result: s.Declaration = method(tree, [c for c in tree.children if not _is_newline(c)])
+        result: declared.Declaration = method(tree, [c for c in tree.children if not _is_newline(c)])
         return result
 
     # ------------------------------------------------------------ models
 
-    def decl_use(self, tree: Node, c: list[Node]) -> s.Use:
+    def decl_use(self, tree: Node, c: list[Node]) -> declared.Use:
         path = c[0].type == "STRING"
-        return s.Use(_text(c[0]) if path else str(c[0]), path, self.span(c[0]))
+        return declared.Use(_text(c[0]) if path else str(c[0]), path, self.span(c[0]))
 
-    def decl_const(self, tree: Node, c: list[Node]) -> s.ConstDecl:
-        return s.ConstDecl(str(c[0]), self.expr(c[1]), self.span(c[0]))
+    def decl_const(self, tree: Node, c: list[Node]) -> declared.ConstDecl:
+        return declared.ConstDecl(str(c[0]), self.expr(c[1]), self.span(c[0]))
 
-    def decl_enum(self, tree: Node, c: list[Node]) -> s.EnumDecl:
-        return s.EnumDecl(str(c[0]), tuple(str(x) for x in c[1:] if x is not None), self.span(c[0]))
+    def decl_enum(self, tree: Node, c: list[Node]) -> declared.EnumDecl:
+        return declared.EnumDecl(str(c[0]), tuple(str(x) for x in c[1:] if x is not None), self.span(c[0]))
 
-    def decl_index(self, tree: Node, c: list[Node]) -> s.IndexDecl:
+    def decl_index(self, tree: Node, c: list[Node]) -> declared.IndexDecl:
         how = c[1] if len(c) > 1 else None
         if how is None:
-            return s.IndexDecl(str(c[0]), "counted", 0, self.span(c[0]))
+            return declared.IndexDecl(str(c[0]), "counted", 0, self.span(c[0]))
         if how.type == "NUMBER":
-            return s.IndexDecl(str(c[0]), "fixed", self.number(how), self.span(c[0]))
-        return s.IndexDecl(str(c[0]), str(how), 0, self.span(c[0]))
+            return declared.IndexDecl(str(c[0]), "fixed", self.number(how), self.span(c[0]))
+        return declared.IndexDecl(str(c[0]), str(how), 0, self.span(c[0]))
 
-    def decl_actor(self, tree: Node, c: list[Node]) -> s.ActorDecl:
-        return s.ActorDecl(str(c[0]), self.expr(c[1]), str(c[2]), self.span(c[0]))
+    def decl_actor(self, tree: Node, c: list[Node]) -> declared.ActorDecl:
+        return declared.ActorDecl(str(c[0]), self.expr(c[1]), str(c[2]), self.span(c[0]))
 
-    def decl_variable(self, tree: Node, c: list[Node]) -> s.VariableDecl:
+    def decl_variable(self, tree: Node, c: list[Node]) -> declared.VariableDecl:
         ghost = isinstance(c[0], Token) and c[0].type == "GHOST"
         name, indices, type_, initial, lock = c[1:] if ghost else c
         names = tuple(str(x) for x in indices.children) if indices is not None else ()
-        return s.VariableDecl(
+        return declared.VariableDecl(
             str(name), names, self.type(type_), self.expr(initial), _optional(lock), ghost, self.span(name)
         )
 
-    def decl_record(self, tree: Node, c: list[Node]) -> s.RecordDecl:
+    def decl_record(self, tree: Node, c: list[Node]) -> declared.RecordDecl:
         name, index, lock = c[:3]
         fields = []
         for field in c[3:]:
@@ -89,7 +90,7 @@ class Builder:
             ghost = parts[0].type == "GHOST"
             field_name, type_, initial = parts[1:] if ghost else parts
             fields.append(
-                s.VariableDecl(
+                declared.VariableDecl(
                     str(field_name),
                     (str(index),),
                     self.type(type_),
@@ -99,29 +100,29 @@ class Builder:
                     self.span(field_name),
                 )
             )
-        return s.RecordDecl(str(name), str(index), _optional(lock), tuple(fields), self.span(name))
+        return declared.RecordDecl(str(name), str(index), _optional(lock), tuple(fields), self.span(name))
 
-    def decl_lock(self, tree: Node, c: list[Node]) -> s.LockDecl:
-        return s.LockDecl(str(c[0]), str(c[1]), tuple(str(x) for x in c[2:] if x is not None), self.span(c[1]))
+    def decl_lock(self, tree: Node, c: list[Node]) -> declared.LockDecl:
+        return declared.LockDecl(str(c[0]), str(c[1]), tuple(str(x) for x in c[2:] if x is not None), self.span(c[1]))
 
-    def params(self, tree: Node) -> tuple[s.Param, ...]:
+    def params(self, tree: Node) -> tuple[declared.Param, ...]:
         return tuple(self.param(p) for p in tree.children if p is not None)
 
-    def param(self, tree: Node) -> s.Param:
+    def param(self, tree: Node) -> declared.Param:
         c = list(tree.children)
         kind = str(c.pop(0)) if isinstance(c[0], Token) and c[0].type == "PARAM_KIND" else ""
         default = self.expr(c[2]) if c[2] is not None else None
-        return s.Param(kind, str(c[0]), self.type(c[1]), default, self.span(c[0]))
+        return declared.Param(kind, str(c[0]), self.type(c[1]), default, self.span(c[0]))
 
-    def decl_def_(self, tree: Node, c: list[Node]) -> s.DefDecl:
-        return s.DefDecl(str(c[0]), self.params(c[1]), self.type(c[2]), self.expr(c[3]), self.span(c[0]))
+    def decl_def_(self, tree: Node, c: list[Node]) -> declared.DefDecl:
+        return declared.DefDecl(str(c[0]), self.params(c[1]), self.type(c[2]), self.expr(c[3]), self.span(c[0]))
 
-    def decl_function(self, tree: Node, c: list[Node]) -> s.FunctionDecl:
+    def decl_function(self, tree: Node, c: list[Node]) -> declared.FunctionDecl:
         name, params, type_ = c[:3]
         c = [x for x in c if not _is_newline(x)]
         errors = tuple(str(x) for x in c[3:-1] if isinstance(x, Token))
         holding = tuple(self.held_lock(x) for x in c[3:-1] if isinstance(x, Tree))
-        return s.FunctionDecl(
+        return declared.FunctionDecl(
             str(name),
             self.params(params),
             self.type(type_) if type_ is not None else None,
@@ -131,7 +132,7 @@ class Builder:
             self.span(name),
         )
 
-    def decl_operation(self, tree: Node, c: list[Node]) -> s.OperationDecl:
+    def decl_operation(self, tree: Node, c: list[Node]) -> declared.OperationDecl:
         patterns, conditions = [], []
         for child in c[2:-1]:
             if child is None:
@@ -141,22 +142,22 @@ class Builder:
                 patterns.append(tuple(item for x in parts for item in self.pattern_items(x)))
             else:
                 reason = _text(parts[1]) if len(parts) > 1 else ""
-                conditions.append(s.When(self.expr(parts[0]), reason, self.span(child)))
-        return s.OperationDecl(
+                conditions.append(declared.When(self.expr(parts[0]), reason, self.span(child)))
+        return declared.OperationDecl(
             str(c[0]), self.params(c[1]), tuple(patterns), tuple(conditions), self.block(c[-1]), self.span(c[0])
         )
 
-    def pattern_items(self, tree: Node) -> list[s.PatternItem]:
+    def pattern_items(self, tree: Node) -> list[declared.PatternItem]:
         names = [str(x) for x in tree.children if x is not None] + ["", "", ""]
         kind, span = str(tree.data).removeprefix("pattern_"), self.span(tree)
         if kind == "word_option":
             return [
-                s.PatternItem("word", names[0], "", "", span),
-                s.PatternItem("option", names[1], names[2], "", span),
+                declared.PatternItem("word", names[0], "", "", span),
+                declared.PatternItem("option", names[1], names[2], "", span),
             ]
-        return [s.PatternItem(kind, names[0], names[1], names[2], span)]
+        return [declared.PatternItem(kind, names[0], names[1], names[2], span)]
 
-    def decl_observe(self, tree: Node, c: list[Node]) -> s.ObserveDecl:
+    def decl_observe(self, tree: Node, c: list[Node]) -> declared.ObserveDecl:
         if len(c) > 1 and c[1] is not None:
             fail(
                 "syntax",
@@ -165,12 +166,12 @@ class Builder:
                 help="write `observe GROUP[x: T] COLUMN = e`",
             )
         text = _text(c[3]) if len(c) > 3 else ""
-        return s.ObserveDecl(str(c[0]), "", "", "", None, self.expr(c[2]), text, self.span(c[0]))
+        return declared.ObserveDecl(str(c[0]), "", "", "", None, self.expr(c[2]), text, self.span(c[0]))
 
-    def decl_observe_table(self, tree: Node, c: list[Node]) -> s.ObserveDecl:
+    def decl_observe_table(self, tree: Node, c: list[Node]) -> declared.ObserveDecl:
         variable, index, where = c[1].children
         text = _text(c[4]) if len(c) > 4 else ""
-        return s.ObserveDecl(
+        return declared.ObserveDecl(
             str(c[2]),
             str(c[0]),
             str(variable),
@@ -181,21 +182,21 @@ class Builder:
             self.span(c[2]),
         )
 
-    def decl_meaning(self, tree: Node, c: list[Node]) -> s.MeaningDecl:
-        return s.MeaningDecl(self.expr(c[0]), _text(c[1]), self.span(tree))
+    def decl_meaning(self, tree: Node, c: list[Node]) -> declared.MeaningDecl:
+        return declared.MeaningDecl(self.expr(c[0]), _text(c[1]), self.span(tree))
 
-    def decl_law(self, tree: Node, c: list[Node]) -> s.LawDecl:
-        return s.LawDecl(str(c[0]), _text(c[1]), len(c) > 3, self.expr(c[-1]), self.span(c[0]))
+    def decl_law(self, tree: Node, c: list[Node]) -> declared.LawDecl:
+        return declared.LawDecl(str(c[0]), _text(c[1]), len(c) > 3, self.expr(c[-1]), self.span(c[0]))
 
-    def decl_switch(self, tree: Node, c: list[Node]) -> s.SwitchDecl:
+    def decl_switch(self, tree: Node, c: list[Node]) -> declared.SwitchDecl:
         name, text, *rest = (x for x in c if x is not None)
         subject = next((_text(x) for x in rest if x.type == "STRING"), "")
         release = str(rest[-1]) if rest and rest[-1].type in ("VERSION",) else ""
         commit = str(rest[0]) if rest and rest[0].type in ("NAME", "NUMBER", "HASH") else ""
-        return s.SwitchDecl(str(name), _text(text), commit, subject, release, self.span(name))
+        return declared.SwitchDecl(str(name), _text(text), commit, subject, release, self.span(name))
 
-    def decl_kernel_row(self, tree: Node, c: list[Node]) -> s.KernelDecl:
-        return s.KernelDecl(str(c[0]), str(c[1]), tuple(str(x) for x in c[2:] if x is not None), self.span(c[0]))
+    def decl_kernel_row(self, tree: Node, c: list[Node]) -> declared.KernelDecl:
+        return declared.KernelDecl(str(c[0]), str(c[1]), tuple(str(x) for x in c[2:] if x is not None), self.span(c[0]))
 
     # ------------------------------------------------------------ types
 
@@ -376,79 +377,83 @@ class Builder:
 
     # ------------------------------------------------------------ scenarios
 
-    def decl_kernels(self, tree: Node, c: list[Node]) -> s.KernelsDecl:
-        return s.KernelsDecl(tuple((_text(x.children[0]), self.span(x)) for x in c), self.span(tree))
+    def decl_kernels(self, tree: Node, c: list[Node]) -> declared.KernelsDecl:
+        return declared.KernelsDecl(tuple((_text(x.children[0]), self.span(x)) for x in c), self.span(tree))
 
-    def decl_bounds(self, tree: Node, c: list[Node]) -> s.BoundsDecl:
-        return s.BoundsDecl(tuple((str(c[i]), self.number(c[i + 1])) for i in range(0, len(c), 2)), self.span(tree))
+    def decl_bounds(self, tree: Node, c: list[Node]) -> declared.BoundsDecl:
+        return declared.BoundsDecl(
+            tuple((str(c[i]), self.number(c[i + 1])) for i in range(0, len(c), 2)), self.span(tree)
+        )
 
-    def decl_setup(self, tree: Node, c: list[Node]) -> s.SetupDecl:
-        return s.SetupDecl(self.steps(c[0]), self.span(tree))
+    def decl_setup(self, tree: Node, c: list[Node]) -> declared.SetupDecl:
+        return declared.SetupDecl(self.steps(c[0]), self.span(tree))
 
-    def decl_process(self, tree: Node, c: list[Node]) -> s.ProcessDecl:
+    def decl_process(self, tree: Node, c: list[Node]) -> declared.ProcessDecl:
         names = tuple(str(x) for x in c[0].children)
-        return s.ProcessDecl(names, _optional(c[1]), _optional(c[2]), self.steps(c[3]), self.span(c[0]))
+        return declared.ProcessDecl(names, _optional(c[1]), _optional(c[2]), self.steps(c[3]), self.span(c[0]))
 
-    def decl_steps_block(self, tree: Node, c: list[Node]) -> s.StepsDecl:
-        return s.StepsDecl(self.steps(c[0]), self.span(tree))
+    def decl_steps_block(self, tree: Node, c: list[Node]) -> declared.StepsDecl:
+        return declared.StepsDecl(self.steps(c[0]), self.span(tree))
 
-    def steps(self, tree: Node) -> s.Steps:
+    def steps(self, tree: Node) -> declared.Steps:
         return tuple(self.step(c) for c in tree.children if isinstance(c, Tree))
 
-    def step(self, tree: Node) -> s.StepSyntax:
+    def step(self, tree: Node) -> declared.StepSyntax:
         c = list(tree.children)
         match tree.data:
             case "check_":
                 name = str(c[0]) if isinstance(c[0], Token) else ""
-                return s.CheckStep(name, self.expr(c[-1]), self.span(tree))
+                return declared.CheckStep(name, self.expr(c[-1]), self.span(tree))
             case "any_":
-                return s.AnyStep(self.number(c[0]), self.steps(c[1]), self.span(tree))
+                return declared.AnyStep(self.number(c[0]), self.steps(c[1]), self.span(tree))
             case "repeat_":
                 zero, end = s.Number(0, self.span(c[0])), s.Number(self.number(c[0]), self.span(c[0]))
-                return s.RepeatStep(None, zero, end, self.steps(c[1]), self.span(tree))
+                return declared.RepeatStep(None, zero, end, self.steps(c[1]), self.span(tree))
             case "for_steps":
-                return s.RepeatStep(str(c[0]), self.expr(c[1]), self.expr(c[2]), self.steps(c[3]), self.span(tree))
+                return declared.RepeatStep(
+                    str(c[0]), self.expr(c[1]), self.expr(c[2]), self.steps(c[3]), self.span(tree)
+                )
             case "loop_":
-                return s.RepeatStep(None, None, None, self.steps(c[0]), self.span(tree))
+                return declared.RepeatStep(None, None, None, self.steps(c[0]), self.span(tree))
         actor = None
         if isinstance(c[0], Tree) and c[0].data == "actor_prefix":
             actor = str(c.pop(0).children[0])
         operands = tuple(self.operand(x) for x in c if isinstance(x, Tree))
         results = tuple(str(x) for x in c if isinstance(x, Token))
-        return s.Step(actor, operands, results, self.span(tree))
+        return declared.Step(actor, operands, results, self.span(tree))
 
-    def operand(self, tree: Node) -> s.Operand:
+    def operand(self, tree: Node) -> declared.Operand:
         c, span = tree.children, self.span(tree)
         match tree.data:
             case "operand_slice":
-                return s.Operand("slice", str(c[0]), self.expr(c[1]), self.expr(c[2]), (), span)
+                return declared.Operand("slice", str(c[0]), self.expr(c[1]), self.expr(c[2]), (), span)
             case "operand_index":
-                return s.Operand("index", str(c[0]), self.expr(c[1]), None, (), span)
+                return declared.Operand("index", str(c[0]), self.expr(c[1]), None, (), span)
             case "operand_choice":
-                return s.Operand("choice", "", None, None, self.set_items(c[0]), span)
+                return declared.Operand("choice", "", None, None, self.set_items(c[0]), span)
             case "operand_equals":
-                return s.Operand("equals", "", None, None, (), span)
+                return declared.Operand("equals", "", None, None, (), span)
             case "operand_name":
-                return s.Operand("name", str(c[0]), None, None, (), span)
+                return declared.Operand("name", str(c[0]), None, None, (), span)
             case "operand_number":
-                return s.Operand("number", "", s.Number(self.number(c[0]), span), None, (), span)
+                return declared.Operand("number", "", s.Number(self.number(c[0]), span), None, (), span)
             case "operand_none":
-                return s.Operand("none", "", None, None, (), span)
+                return declared.Operand("none", "", None, None, (), span)
             case _:
-                return s.Operand("expr", "", self.expr(c[0]), None, (), span)
+                return declared.Operand("expr", "", self.expr(c[0]), None, (), span)
 
-    def decl_clause(self, tree: Node, c: list[Node]) -> s.ClauseDecl:
+    def decl_clause(self, tree: Node, c: list[Node]) -> declared.ClauseDecl:
         kind = str(c.pop(0))
         name = str(c.pop(0)) if isinstance(c[0], Token) else ""
         condition = self.expr(c.pop(0))
         quiescent = any(isinstance(x, Tree) and x.data == "quiescent" for x in c)
         expects = next((x for x in c if isinstance(x, Tree) and x.data == "expect"), None)
         items = self.expect_items(expects) if expects is not None else ()
-        return s.ClauseDecl(kind, name, condition, quiescent, items, self.span(tree))
+        return declared.ClauseDecl(kind, name, condition, quiescent, items, self.span(tree))
 
-    def expect_items(self, tree: Node) -> tuple[s.ExpectItem, ...]:
+    def expect_items(self, tree: Node) -> tuple[declared.ExpectItem, ...]:
         """`violated on 6.1, 6.6, holds on 6.12`: a kernel alone belongs to the verdict before it."""
-        items: list[s.ExpectItem] = []
+        items: list[declared.ExpectItem] = []
         for part in tree.children:
             if part.data == "exact_kernel":
                 if not items or not items[-1].kernels:
@@ -458,11 +463,11 @@ class Builder:
                         self.span(part),
                     )
                 last = items.pop()
-                items.append(s.ExpectItem(last.verdict, (*last.kernels, _text(part.children[0])), last.span))
+                items.append(declared.ExpectItem(last.verdict, (*last.kernels, _text(part.children[0])), last.span))
                 continue
             words = " ".join(str(x) for x in part.children if isinstance(x, Token))
             kernels = tuple(_text(x.children[0]) for x in part.children if isinstance(x, Tree))
-            items.append(s.ExpectItem(words, kernels, self.span(part)))
+            items.append(declared.ExpectItem(words, kernels, self.span(part)))
         return tuple(items)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from hugecheck.diagnostics import Diagnostic, Failure, Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import NAT, IndexType, Type
+from hugecheck.language import declared
 from hugecheck.language import syntax as s
 from hugecheck.language.declarations import PROPERTY
 from hugecheck.language.expressions import Expressions
@@ -21,7 +22,7 @@ NOTHING = Variables({})
 
 
 def check_scenario(
-    title: str, declarations: Iterable[s.Declaration], module: ir.Module, symbols: Symbols, place: Span
+    title: str, declarations: Iterable[declared.Declaration], module: ir.Module, symbols: Symbols, place: Span
 ) -> Scenario:
     """The checked scenario. Raises `Failure` with every independent error."""
     return _Check(title, tuple(declarations), module, symbols, place).check()
@@ -29,7 +30,12 @@ def check_scenario(
 
 class _Check:
     def __init__(
-        self, title: str, declarations: tuple[s.Declaration, ...], module: ir.Module, symbols: Symbols, place: Span
+        self,
+        title: str,
+        declarations: tuple[declared.Declaration, ...],
+        module: ir.Module,
+        symbols: Symbols,
+        place: Span,
     ) -> None:
         self.title = title
         self.declarations = declarations
@@ -40,13 +46,13 @@ class _Check:
         self.matcher = StepMatcher(symbols, dict(module.operations), self.names)
         self.expressions = Expressions(symbols)
         self.errors: list[Diagnostic] = []
-        self.checks: list[tuple[s.CheckStep, Variables, str]] = []
+        self.checks: list[tuple[declared.CheckStep, Variables, str]] = []
         self.steps = 0
         self.expects_results = False
 
     def check(self) -> Scenario:
         bounded = self._bounds()
-        processes = [d for d in self.declarations if isinstance(d, s.ProcessDecl)]
+        processes = [d for d in self.declarations if isinstance(d, declared.ProcessDecl)]
         self._actors(processes)
         setup: Thread | None = None
         threads: list[Thread] = []
@@ -54,12 +60,12 @@ class _Check:
         for declaration in self.declarations:
             try:
                 match declaration:
-                    case s.SetupDecl(steps, _):
+                    case declared.SetupDecl(steps, _):
                         instructions = self._block(steps, None, NOTHING)
                         setup = Thread("setup", None, (*(setup.instructions if setup else ()), *instructions))
-                    case s.StepsDecl(steps, _):
+                    case declared.StepsDecl(steps, _):
                         threads.append(self._thread("steps", None, steps, NOTHING))
-                    case s.ProcessDecl():
+                    case declared.ProcessDecl():
                         for name in declaration.names:
                             if name in seen:
                                 fail(
@@ -93,7 +99,7 @@ class _Check:
                 help="add `always P`, `sometimes P`, `finally P`, or `check P` in a process",
             )
         self._built_in(clauses, len(threads))
-        kernels = tuple(name for d in self.declarations if isinstance(d, s.KernelsDecl) for name, _ in d.names)
+        kernels = tuple(name for d in self.declarations if isinstance(d, declared.KernelsDecl) for name, _ in d.names)
         elements = {i: tuple(n) for i, n in self.names.elements.items()}
         return Scenario(
             self.title,
@@ -116,10 +122,10 @@ class _Check:
             if index.kind == "fixed":
                 self.names.sizes[index.name] = index.size
         for declaration in self.declarations:
-            if isinstance(declaration, s.KernelsDecl):
+            if isinstance(declaration, declared.KernelsDecl):
                 for name, span in declaration.names:
                     find_kernel(self.module, name, span)
-            if not isinstance(declaration, s.BoundsDecl):
+            if not isinstance(declaration, declared.BoundsDecl):
                 continue
             for name, size in declaration.sizes:
                 if name not in self.module.indexes:
@@ -137,7 +143,7 @@ class _Check:
                 bounded.add(name)
         return frozenset(bounded)
 
-    def _actors(self, processes: Sequence[s.ProcessDecl]) -> None:
+    def _actors(self, processes: Sequence[declared.ProcessDecl]) -> None:
         if self.module.actor is not None:
             for declaration in processes:
                 for name in declaration.names:
@@ -172,7 +178,7 @@ class _Check:
 
     # ------------------------------------------------------------ threads
 
-    def _process(self, d: s.ProcessDecl) -> list[Thread]:
+    def _process(self, d: declared.ProcessDecl) -> list[Thread]:
         actor = self.module.actor
         if d.variable is None or d.index is None:
             return [
@@ -197,10 +203,12 @@ class _Check:
                 out.append(self._thread(f"{name}{element}", number, d.steps, variables))
         return out
 
-    def _thread(self, name: str, actor: int | None, steps: s.Steps, variables: Variables) -> Thread:
+    def _thread(self, name: str, actor: int | None, steps: declared.Steps, variables: Variables) -> Thread:
         return Thread(name, actor, tuple(self._block(steps, actor, variables)))
 
-    def _block(self, steps: s.Steps, actor: int | None, variables: Variables, offset: int = 0) -> list[Instruction]:
+    def _block(
+        self, steps: declared.Steps, actor: int | None, variables: Variables, offset: int = 0
+    ) -> list[Instruction]:
         out: list[Instruction] = []
         for step in steps:
             try:
@@ -211,22 +219,24 @@ class _Check:
                     raise Failure(tuple(self.errors)) from failure
         return out
 
-    def _step(self, step: s.StepSyntax, actor: int | None, variables: Variables, offset: int) -> list[Instruction]:
+    def _step(
+        self, step: declared.StepSyntax, actor: int | None, variables: Variables, offset: int
+    ) -> list[Instruction]:
         self.steps += 1
         if self.steps > MAX_STEPS:
             fail("too-large", f"a scenario has at most {MAX_STEPS:,} steps, written out", step.span)
         match step:
-            case s.Step():
+            case declared.Step():
                 calls = self.matcher.invocations(step, self._acting(step, actor), variables, choices=False)
                 self.expects_results = self.expects_results or bool(step.results)
                 return [CallStep(calls[0])]
-            case s.CheckStep(name, _, span):
+            case declared.CheckStep(name, _, span):
                 self.checks.append((step, variables, name))
                 return [Check(len(self.checks) - 1, span)]
-            case s.AnyStep(count, steps, span):
+            case declared.AnyStep(count, steps, span):
                 offered: list[Invocation] = []
                 for inside in steps:
-                    if not isinstance(inside, s.Step):
+                    if not isinstance(inside, declared.Step):
                         fail("misplaced", "only operations stand inside `any N of { ... }`", inside.span)
                     self.expects_results = self.expects_results or bool(inside.results)
                     offered.extend(
@@ -235,12 +245,12 @@ class _Check:
                 if not offered:
                     fail("misplaced", "`any` has nothing to choose from", span)
                 return [AnyOf(count, tuple(offered), span)] if count else []
-            case s.RepeatStep(_, None, _, steps, span):
+            case declared.RepeatStep(_, None, _, steps, span):
                 body = self._block(steps, actor, variables, offset)
                 if not body:
                     fail("misplaced", "this loop is empty", span)
                 return [*body, Jump(offset)]
-            case s.RepeatStep(variable, low, high, steps, span):
+            case declared.RepeatStep(variable, low, high, steps, span):
                 assert low is not None and high is not None
                 first, end = self.matcher.number(low, variables), self.matcher.number(high, variables)
                 if (end - first) * max(1, len(steps)) > MAX_STEPS:
@@ -257,7 +267,7 @@ class _Check:
                 return out
         raise AssertionError(step)
 
-    def _acting(self, step: s.Step, actor: int | None) -> int | None:
+    def _acting(self, step: declared.Step, actor: int | None) -> int | None:
         if step.actor is None:
             return actor
         if self.module.actor is None:
@@ -280,7 +290,7 @@ class _Check:
             except Failure as failure:
                 self.errors.extend(failure.diagnostics)
         for declaration in self.declarations:
-            if isinstance(declaration, s.ClauseDecl):
+            if isinstance(declaration, declared.ClauseDecl):
                 try:
                     for clause in self._clause(declaration):
                         if clause.name in taken:
@@ -298,7 +308,7 @@ class _Check:
             clauses = [_law_clause("always", law, {}, law.span) for law in self.module.laws.values()]
         return clauses
 
-    def _clause(self, d: s.ClauseDecl) -> list[Clause]:
+    def _clause(self, d: declared.ClauseDecl) -> list[Clause]:
         expected = self._expected(d)
         if isinstance(d.condition, s.Name) and not d.name:
             if d.condition.name in self.module.laws:
@@ -309,7 +319,7 @@ class _Check:
         name = d.name or f"{d.kind}-{d.span.line}"
         return [Clause(d.kind, name, _source(d.condition), condition, d.quiescent, expected, d.span)]
 
-    def _expected(self, d: s.ClauseDecl) -> dict[str, str]:
+    def _expected(self, d: declared.ClauseDecl) -> dict[str, str]:
         allowed = _VERDICTS.get(d.kind, _VERDICTS[""])
         expected: dict[str, str] = {}
         for item in d.expect:

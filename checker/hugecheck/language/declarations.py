@@ -13,7 +13,7 @@ from hugecheck.diagnostics import Diagnostic, Failure, Source, Span, fail, sugge
 from hugecheck.ir import program as ir
 from hugecheck.ir.flow import falls_through
 from hugecheck.ir.types import BOOL, INT, EnumType, IndexType, IntType, OptionalType, SetType, Type
-from hugecheck.language import syntax as s
+from hugecheck.language import declared
 from hugecheck.language.expressions import Expressions
 from hugecheck.language.parser import parse
 from hugecheck.language.statements import Statements
@@ -23,13 +23,13 @@ D = TypeVar("D")
 PROPERTY = Scope({}, lax=True, counters=True)
 
 
-def check_model(declarations: Iterable[s.Declaration]) -> tuple[ir.Module, Symbols]:
+def check_model(declarations: Iterable[declared.Declaration]) -> tuple[ir.Module, Symbols]:
     """The module, and the symbols that a scenario's checker goes on with. Raises `Failure` with every independent error."""
     return _Model(tuple(declarations)).check()
 
 
 class _Model:
-    def __init__(self, declarations: tuple[s.Declaration, ...]) -> None:
+    def __init__(self, declarations: tuple[declared.Declaration, ...]) -> None:
         self.declarations = declarations
         self.symbols = Symbols()
         self.expressions = Expressions(self.symbols)
@@ -37,21 +37,21 @@ class _Model:
         self.places: dict[tuple[str, str], Span] = {}
 
     def check(self) -> tuple[ir.Module, Symbols]:
-        self._each(s.EnumDecl, self._enum)
-        self._each(s.ConstDecl, self._const)
-        self._each(s.IndexDecl, self._index)
-        self._each(s.SwitchDecl, self._switch)
-        self._each(s.LockDecl, self._lock)
+        self._each(declared.EnumDecl, self._enum)
+        self._each(declared.ConstDecl, self._const)
+        self._each(declared.IndexDecl, self._index)
+        self._each(declared.SwitchDecl, self._switch)
+        self._each(declared.LockDecl, self._lock)
         self._stop()
-        self._each(s.VariableDecl, self._variable_type)
-        self._each(s.RecordDecl, self._record)
+        self._each(declared.VariableDecl, self._variable_type)
+        self._each(declared.RecordDecl, self._record)
         self._stop()
-        self._each(s.DefDecl, self._def)
-        self._each(s.FunctionDecl, self._head)
+        self._each(declared.DefDecl, self._def)
+        self._each(declared.FunctionDecl, self._head)
         self._stop()
         self._initial_values()
-        self._each(s.DefDecl, self._def_body)
-        self._each(s.ObserveDecl, self._observe)
+        self._each(declared.DefDecl, self._def_body)
+        self._each(declared.ObserveDecl, self._observe)
         self._stop()
         functions: dict[str, ir.Function] = {}
         operations: dict[str, ir.Operation] = {}
@@ -59,12 +59,12 @@ class _Model:
         laws: dict[str, ir.Law] = {}
         kernels: list[ir.Kernel] = []
         actors: list[ir.Actor] = []
-        self._each(s.FunctionDecl, lambda d: functions.setdefault(d.name, self._function(d)))
-        self._each(s.ActorDecl, lambda d: actors.append(self._actor(d)))
-        self._each(s.OperationDecl, lambda d: operations.setdefault(d.name, self._operation(d)))
-        self._each(s.MeaningDecl, lambda d: meanings.append(self._meaning(d)))
-        self._each(s.LawDecl, lambda d: laws.setdefault(d.name, self._law(d)))
-        self._each(s.KernelDecl, lambda d: kernels.append(self._kernel(d)))
+        self._each(declared.FunctionDecl, lambda d: functions.setdefault(d.name, self._function(d)))
+        self._each(declared.ActorDecl, lambda d: actors.append(self._actor(d)))
+        self._each(declared.OperationDecl, lambda d: operations.setdefault(d.name, self._operation(d)))
+        self._each(declared.MeaningDecl, lambda d: meanings.append(self._meaning(d)))
+        self._each(declared.LawDecl, lambda d: laws.setdefault(d.name, self._law(d)))
+        self._each(declared.KernelDecl, lambda d: kernels.append(self._kernel(d)))
         self._recursion(functions)
         self._stop()
         y = self.symbols
@@ -106,7 +106,7 @@ class _Model:
 
     # ------------------------------------------------------------ types and locks
 
-    def _enum(self, d: s.EnumDecl) -> None:
+    def _enum(self, d: declared.EnumDecl) -> None:
         self._unique("type", d.name, d.span)
         for member in d.members:
             self._unique("value", member, d.span)
@@ -114,22 +114,22 @@ class _Model:
             self.symbols.results.append(member)
         self.symbols.enums[d.name] = d.members
 
-    def _const(self, d: s.ConstDecl) -> None:
+    def _const(self, d: declared.ConstDecl) -> None:
         self._unique("value", d.name, d.span)
         value = self.symbols.literal(d.value)
         self.symbols.constants[d.name] = ir.Const(value, IntType(value, value))
 
-    def _index(self, d: s.IndexDecl) -> None:
+    def _index(self, d: declared.IndexDecl) -> None:
         self._unique("type", d.name, d.span)
         if d.kind == "fixed" and not 0 < d.size <= 64:
             fail("bad-bound", f"the size of an index type is 1 to 64, not {d.size}", d.span)
         self.symbols.indexes[d.name] = ir.Index(d.name, d.kind, d.size, d.span)
 
-    def _switch(self, d: s.SwitchDecl) -> None:
+    def _switch(self, d: declared.SwitchDecl) -> None:
         self._unique("switch", d.name, d.span)
         self.symbols.switches[d.name] = ir.Switch(d.name, d.text, d.commit, d.subject, d.release)
 
-    def _kernel(self, d: s.KernelDecl) -> ir.Kernel:
+    def _kernel(self, d: declared.KernelDecl) -> ir.Kernel:
         self._unique("kernel", d.name, d.span)
         for switch in d.switches:
             if switch not in self.symbols.switches:
@@ -141,7 +141,7 @@ class _Model:
                 )
         return ir.Kernel(d.name, d.alias, frozenset(d.switches))
 
-    def _lock(self, d: s.LockDecl) -> None:
+    def _lock(self, d: declared.LockDecl) -> None:
         self._unique("lock", d.name, d.span)
         for index in d.indices:
             self.symbols.index(index, d.span)
@@ -163,11 +163,11 @@ class _Model:
                 notes=[("the lock is declared here", found.span)],
             )
 
-    def _variable_type(self, d: s.VariableDecl) -> None:
+    def _variable_type(self, d: declared.VariableDecl) -> None:
         self._unique("value", d.name, d.span)
         self._add_variable(d, d.name, "")
 
-    def _add_variable(self, d: s.VariableDecl, name: str, record: str) -> None:
+    def _add_variable(self, d: declared.VariableDecl, name: str, record: str) -> None:
         for index in d.indices:
             self.symbols.index(index, d.span)
         self._check_lock(d.name, d.lock, d.indices, d.span)
@@ -175,7 +175,7 @@ class _Model:
         placeholder = ir.Const(0, type_)
         self.symbols.variables[name] = ir.Variable(name, d.indices, type_, placeholder, d.lock, d.ghost, record, d.span)
 
-    def _record(self, d: s.RecordDecl) -> None:
+    def _record(self, d: declared.RecordDecl) -> None:
         self._unique("record", d.name, d.span)
         self.symbols.index(d.index, d.span)
         for field in d.fields:
@@ -187,9 +187,9 @@ class _Model:
     def _initial_values(self) -> None:
         for declaration in self.declarations:
             match declaration:
-                case s.VariableDecl():
+                case declared.VariableDecl():
                     named = [(declaration.name, declaration)]
-                case s.RecordDecl():
+                case declared.RecordDecl():
                     named = [(f"{declaration.name}.{f.name}", f) for f in declaration.fields]
                 case _:
                     continue
@@ -199,7 +199,7 @@ class _Model:
                 except Failure as failure:
                     self.errors.extend(failure.diagnostics)
 
-    def _initial(self, name: str, d: s.VariableDecl) -> None:
+    def _initial(self, name: str, d: declared.VariableDecl) -> None:
         old = self.symbols.variables[name]
         names: dict[str, ir.Expr] = {"self": ir.Local("self", IndexType(d.indices[-1]))} if d.indices else {}
         value = self.expressions.check(d.initial, Scope(names, lax=True), old.type)
@@ -211,13 +211,13 @@ class _Model:
 
     # ------------------------------------------------------------ functions
 
-    def _def(self, d: s.DefDecl) -> None:
+    def _def(self, d: declared.DefDecl) -> None:
         self._unique("function", d.name, d.span)
         self.symbols.defs[d.name] = d
         self._params(d.params)
         self.symbols.type(d.type)
 
-    def _params(self, params: tuple[s.Param, ...]) -> list[tuple[str, Type]]:
+    def _params(self, params: tuple[declared.Param, ...]) -> list[tuple[str, Type]]:
         seen: set[str] = set()
         out = []
         for p in params:
@@ -227,11 +227,11 @@ class _Model:
             out.append((p.name, self.symbols.type(p.type)))
         return out
 
-    def _def_body(self, d: s.DefDecl) -> None:
+    def _def_body(self, d: declared.DefDecl) -> None:
         names: dict[str, ir.Expr] = {n: ir.Local(n, t) for n, t in self._params(d.params)}
         self.expressions.check(d.body, Scope(names, lax=True), self.symbols.type(d.type))
 
-    def _head(self, d: s.FunctionDecl) -> None:
+    def _head(self, d: declared.FunctionDecl) -> None:
         self._unique("function", d.name, d.span)
         for error in d.errors:
             if error not in self.symbols.members:
@@ -239,7 +239,7 @@ class _Model:
         returns = self.symbols.type(d.type) if d.type is not None else None
         self.symbols.heads[d.name] = FunctionHead(d, tuple(self._params(d.params)), returns, d.errors)
 
-    def _function(self, d: s.FunctionDecl) -> ir.Function:
+    def _function(self, d: declared.FunctionDecl) -> ir.Function:
         head = self.symbols.heads[d.name]
         params = tuple(self.expressions.local(n, t) for n, t in head.params)
         scope = Scope({n: p for (n, _), p in zip(head.params, params, strict=True)})
@@ -251,7 +251,7 @@ class _Model:
             fail("missing-return", f"`{d.name}` returns a `{head.returns}`, and it can end without `return`", d.span)
         return ir.Function(d.name, params, head.returns, head.errors, body, d.span)
 
-    def _operation(self, d: s.OperationDecl) -> ir.Operation:
+    def _operation(self, d: declared.OperationDecl) -> ir.Operation:
         self._unique("operation", d.name, d.span)
         types = self._params(d.params)
         params = tuple(self.expressions.local(n, t) for n, t in types)
@@ -273,7 +273,7 @@ class _Model:
         body = Statements(self.expressions, None, d.name).block(d.body, scope)
         return ir.Operation(d.name, tuple(checked), patterns, conditions, body, d.span)
 
-    def _reason(self, when: s.When, scope: Scope) -> tuple[str | ir.Expr, ...]:
+    def _reason(self, when: declared.When, scope: Scope) -> tuple[str | ir.Expr, ...]:
         """The text of a reason, with each `{expression}` in it checked."""
         parts: list[str | ir.Expr] = []
         for number, piece in enumerate(re.split(r"[{}]", when.reason)):
@@ -281,7 +281,7 @@ class _Model:
                 parts.append(piece)
                 continue
             parsed = parse(Source(when.span.source.name, f"const _ = {piece}")).declarations[0]
-            assert isinstance(parsed, s.ConstDecl)
+            assert isinstance(parsed, declared.ConstDecl)
             try:
                 parts.append(self.expressions.check(parsed.value, scope))
             except Failure as failure:
@@ -289,7 +289,7 @@ class _Model:
         return tuple(parts)
 
     @staticmethod
-    def _pattern_item(item: s.PatternItem, names: set[str]) -> ir.PatternItem:
+    def _pattern_item(item: declared.PatternItem, names: set[str]) -> ir.PatternItem:
         wanted = {
             "index": (item.first, item.second),
             "slice": (item.first, item.second, item.third),
@@ -324,7 +324,7 @@ class _Model:
 
     # ------------------------------------------------------------ what is seen
 
-    def _observe(self, d: s.ObserveDecl) -> None:
+    def _observe(self, d: declared.ObserveDecl) -> None:
         key = f"{d.table}.{d.name}" if d.table else d.name
         self._unique("counter", key, d.span)
         if not d.table:
@@ -340,17 +340,17 @@ class _Model:
             d.name, d.table, local, where, self.expressions.check(d.value, scope, INT), d.text
         )
 
-    def _meaning(self, d: s.MeaningDecl) -> ir.Meaning:
+    def _meaning(self, d: declared.MeaningDecl) -> ir.Meaning:
         names: dict[str, ir.Expr] = {
             o.name: ir.Local(o.name, INT) for o in self.symbols.observes.values() if not o.table
         }
         return ir.Meaning(self.expressions.condition(d.condition, Scope(names, lax=True)), d.text)
 
-    def _law(self, d: s.LawDecl) -> ir.Law:
+    def _law(self, d: declared.LawDecl) -> ir.Law:
         self._unique("law", d.name, d.span)
         return ir.Law(d.name, d.text, d.quiescent, self.expressions.condition(d.condition, PROPERTY), d.span)
 
-    def _actor(self, d: s.ActorDecl) -> ir.Actor:
+    def _actor(self, d: declared.ActorDecl) -> ir.Actor:
         self._unique("actor", "actor", d.span)
         self.symbols.index(d.index, d.span)
         local = self.expressions.local(d.variable, IndexType(d.index))

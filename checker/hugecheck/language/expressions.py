@@ -19,6 +19,7 @@ from hugecheck.ir.types import (
     Type,
     inner,
 )
+from hugecheck.language import declared
 from hugecheck.language import syntax as s
 from hugecheck.language.symbols import RESULT, HeldLock, Scope, Symbols
 
@@ -350,7 +351,7 @@ class Expressions:
         low = all(isinstance(v.type, IntType) and v.type.low is not None and v.type.low >= 0 for v in values)
         return ir.Apply(name, values, NAT if name == "u64" or low else INT)
 
-    def _expand(self, decl: s.DefDecl, args: tuple[s.Expr, ...], scope: Scope, span: Span) -> ir.Expr:
+    def _expand(self, decl: declared.DefDecl, args: tuple[s.Expr, ...], scope: Scope, span: Span) -> ir.Expr:
         if decl.name in self._defs:
             cycle = " -> ".join([*self._defs[self._defs.index(decl.name) :], decl.name])
             fail("recursion", f"`{decl.name}` uses itself: {cycle}", span)

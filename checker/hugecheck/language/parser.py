@@ -9,7 +9,7 @@ from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedT
 from lark.lark import PostLex
 
 from hugecheck.diagnostics import Source, Span, fail
-from hugecheck.language import syntax
+from hugecheck.language import declared
 from hugecheck.language.builder import Builder
 from hugecheck.resources import cache_directory, data
 
@@ -80,7 +80,7 @@ def _lark() -> Lark:
     return Lark(text, parser="lalr", postlex=Lines(), maybe_placeholders=True, propagate_positions=True, cache=cache)
 
 
-def parse(source: Source) -> syntax.File:
+def parse(source: Source) -> declared.File:
     """The syntax tree of one text, or `Failure` with the place, what was found and what was expected."""
     if len(source.text) > MAX_LENGTH:
         fail("too-large", f"`{source.name}` has more than {MAX_LENGTH:,} characters")
@@ -93,15 +93,30 @@ def parse(source: Source) -> syntax.File:
 
 
 def _check_nesting(source: Source) -> None:
-    depth = 0
+    for depth, span in enumerate(_open_brackets(source, MAX_NESTING + 1), 1):
+        if depth > MAX_NESTING:
+            fail("too-large", f"brackets are nested more than {MAX_NESTING} deep", span)
+
+
+def _open_brackets(source: Source, limit: int = 1_000_000) -> list[Span]:
+    """The brackets that are still open at the end of the text, or where `limit` of them are open at once."""
+    still_open: list[Span] = []
     for number, line in enumerate(source.text.split("\n"), 1):
+        quoted = False
         for column, character in enumerate(line, 1):
-            if character in "([{":
-                depth += 1
-                if depth > MAX_NESTING:
-                    fail("too-large", f"brackets are nested more than {MAX_NESTING} deep", Span(source, number, column))
-            elif character in ")]}":
-                depth -= 1
+            if character == '"':
+                quoted = not quoted
+            elif quoted:
+                continue
+            elif character == "#":
+                break
+            elif character in "([{":
+                still_open.append(Span(source, number, column))
+                if len(still_open) >= limit:
+                    return still_open
+            elif character in ")]}" and still_open:
+                still_open.pop()
+    return still_open
 
 
 def _syntax_error(source: Source, error: UnexpectedInput) -> None:
@@ -118,10 +133,11 @@ def _syntax_error(source: Source, error: UnexpectedInput) -> None:
         found, length = "the end of the text", 1
     expected = sorted({_describe(t) for t in _accepted(error)})
     sentence = error.match_examples(_lark().parse, SYNTAX_ERRORS, use_accepts=True) or f"{found} is not expected here"
+    never_closed = _open_brackets(source)
+    notes = [("this is never closed", never_closed[-1])] if never_closed else []
     hint = "expected " + " or ".join(_some(expected)) if expected else ""
-    fail(
-        "syntax", sentence, Span(source, line, column, length), "" if found in sentence else f"found {found}", help=hint
-    )
+    span = Span(source, line, column, length)
+    fail("syntax", sentence, span, "" if found in sentence else f"found {found}", notes=notes, help=hint)
 
 
 def _accepted(error: UnexpectedInput) -> Iterable[str]:

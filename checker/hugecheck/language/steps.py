@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import BOOL, EnumType, IndexType, IntType, OptionalType, SetType, Type, inner
+from hugecheck.language import declared
 from hugecheck.language import syntax as s
 from hugecheck.language.scenario import Invocation
 from hugecheck.language.symbols import RESULT, Symbols
@@ -36,7 +37,7 @@ class Names:
         self.sizes[index] = max(self.sizes.get(index, 0), size)
 
 
-Bound = dict[str, s.Operand]
+Bound = dict[str, declared.Operand]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class StepMatcher:
         self.names = names
 
     def invocations(
-        self, step: s.Step, actor: int | None, variables: Variables, *, choices: bool
+        self, step: declared.Step, actor: int | None, variables: Variables, *, choices: bool
     ) -> tuple[Invocation, ...]:
         """All invocations that the step stands for: one, or with `choices` one for each combination of values."""
         operation = self._operation(step)
@@ -102,7 +103,7 @@ class StepMatcher:
             elif isinstance(type_, IntType) and type_.counts and self.symbols.indexes[type_.counts].kind == "counted":
                 self.names.need(type_.counts, largest + last.pop(type_.counts, 0))
 
-    def _operation(self, step: s.Step) -> ir.Operation:
+    def _operation(self, step: declared.Step) -> ir.Operation:
         words = [o for o in step.operands if o.kind == "name"]
         first = step.operands[0]
         if len(step.operands) > 1 and step.operands[1].kind == "equals":
@@ -117,7 +118,7 @@ class StepMatcher:
             fail("unknown-operation", f"there is no operation `{shown}`", first.span, help=hint)
         return self.operations[name]
 
-    def _match(self, step: s.Step, operation: ir.Operation) -> Bound:
+    def _match(self, step: declared.Step, operation: ir.Operation) -> Bound:
         for pattern in operation.patterns or (_plain(operation),):
             bound = self._try(pattern, step.operands, operation)
             if bound is not None:
@@ -125,7 +126,7 @@ class StepMatcher:
         fail("wrong-step", f"`{operation.name}` is not written like this", step.span, help=_forms(operation))
 
     def _try(
-        self, pattern: tuple[ir.PatternItem, ...], operands: Sequence[s.Operand], operation: ir.Operation
+        self, pattern: tuple[ir.PatternItem, ...], operands: Sequence[declared.Operand], operation: ir.Operation
     ) -> Bound | None:
         types = {p.local.name.rpartition(".")[0]: inner(p.local.type) for p in operation.params}
         options = {i.first: i for i in pattern if i.kind == "option"}
@@ -166,7 +167,9 @@ class StepMatcher:
                         bound[item.first] = operand
                         position += 1
                     elif operands:
-                        bound[item.first] = s.Operand("words", "", None, None, items, (operand or operands[-1]).span)
+                        bound[item.first] = declared.Operand(
+                            "words", "", None, None, items, (operand or operands[-1]).span
+                        )
                     continue
                 case "word" if type_ == BOOL:
                     if operand is not None and operand.kind == "name" and operand.name == item.first:
@@ -186,18 +189,18 @@ class StepMatcher:
                 case "index" | "slice":
                     if operand is None or operand.kind != item.kind or operand.low is None:
                         return None
-                    bound[item.first] = s.Operand("name", operand.name, None, None, (), operand.span)
-                    bound[item.second] = s.Operand("expr", "", operand.low, None, (), operand.span)
+                    bound[item.first] = declared.Operand("name", operand.name, None, None, (), operand.span)
+                    bound[item.second] = declared.Operand("expr", "", operand.low, None, (), operand.span)
                     if operand.high is not None:
                         length = s.Binary("-", operand.high, operand.low, operand.span)
-                        bound[item.third] = s.Operand("expr", "", length, None, (), operand.span)
+                        bound[item.third] = declared.Operand("expr", "", length, None, (), operand.span)
             position += 1
         take_options()
         return bound if position == len(operands) else None
 
     # ------------------------------------------------------------ values
 
-    def _actor(self, actor: int | None, step: s.Step) -> int:
+    def _actor(self, actor: int | None, step: declared.Step) -> int:
         if actor is None:
             fail(
                 "wrong-step",
@@ -212,7 +215,7 @@ class StepMatcher:
             fail("unknown-name", f"there is no result `{name}`", span, help=suggest(name, self.symbols.results))
         return self.symbols.number(RESULT, name)
 
-    def _values(self, operand: s.Operand, parameter: ir.Parameter, variables: Variables) -> list[int]:
+    def _values(self, operand: declared.Operand, parameter: ir.Parameter, variables: Variables) -> list[int]:
         type_ = parameter.local.type
         if operand.kind == "words" or (operand.kind == "choice" and isinstance(type_, SetType)):
             mask = 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import BOOL, INT, EnumType, IndexType, IntType, OptionalType, SetType, Type
+from hugecheck.language import declared
 from hugecheck.language import syntax as s
 
 RESULT = EnumType("result")
@@ -19,7 +20,7 @@ RESULT = EnumType("result")
 class FunctionHead:
     """The declared interface of a function, known before any body is checked."""
 
-    syntax: s.FunctionDecl
+    syntax: declared.FunctionDecl
     params: tuple[tuple[str, Type], ...]
     returns: Type | None
     errors: tuple[str, ...]
@@ -34,7 +35,7 @@ class Symbols:
     variables: dict[str, ir.Variable] = field(default_factory=dict)
     fields: dict[tuple[str, str], str] = field(default_factory=dict)
     locks: dict[str, ir.Lock] = field(default_factory=dict)
-    defs: dict[str, s.DefDecl] = field(default_factory=dict)
+    defs: dict[str, declared.DefDecl] = field(default_factory=dict)
     heads: dict[str, FunctionHead] = field(default_factory=dict)
     observes: dict[str, ir.Observe] = field(default_factory=dict)
     switches: dict[str, ir.Switch] = field(default_factory=dict)

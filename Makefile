@@ -1,0 +1,3 @@
+.PHONY: demo test lint bench
+demo test lint bench:
+	@./dev $@
