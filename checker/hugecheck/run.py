@@ -156,11 +156,12 @@ def _decide(scenario: Scenario, kernel: str, system: System, explored: Explored,
 
 
 def _verdict(clause: Clause, finding: Finding | None, explored: Explored) -> str:
+    everything = explored.complete and explored.broken is None  # nothing is explored beyond an error of the model
     if clause.kind == "sometimes":
-        return "reached" if finding is not None else "not reached" if explored.complete else "unknown"
+        return "reached" if finding is not None else "not reached" if everything else "unknown"
     if finding is not None:
         return "violated"
-    if explored.complete:
+    if everything:
         return "holds"
     if explored.cut_by_depth and clause.kind != "finally":
         return f"holds to depth {explored.depth}"

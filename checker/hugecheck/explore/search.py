@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hugecheck.diagnostics import Span
+from hugecheck.diagnostics import Span, fail
 from hugecheck.explore.layout import ModelError
 from hugecheck.explore.machine import Choices
 from hugecheck.explore.system import ENDED, NOT_READY, Move, System
@@ -91,6 +91,7 @@ class _Search:
         self.parents: list[tuple[int, PathStep] | None] = []
         self.started = time.perf_counter()
         self.ticks = 0
+        self.faulty = False
         clauses = system.scenario.clauses
         self.invariants = [
             (n, system.clauses[n], c.kind != "never" and c.kind != "sometimes", c.quiescent)
@@ -126,7 +127,10 @@ class _Search:
     # ------------------------------------------------------------ the search
 
     def _search(self) -> None:
-        initial = tuple(self.system.initial())
+        try:
+            initial = tuple(self.system.initial())
+        except ModelError as error:
+            fail("out-of-range", f"an initial value is not possible: {error.message}", error.site)
         self._visit(initial, None)
         frontier = [initial]
         depth = 0
@@ -150,21 +154,26 @@ class _Search:
 
     def _has_successor(self, state: tuple[int, ...]) -> bool:
         system = self.system
-        for move in system.moves(list(state)):
-            if (
-                move.check is not None
-                or move.skip is not None
-                or not system.take(list(state), move, Choices()).disabled
-            ):
+        for move in self._moves(state, self.seen[state]):
+            if move.check is not None or move.skip is not None:
                 return True
+            pending: list[tuple[int, ...]] = [()]
+            while pending:
+                choices = Choices(pending.pop())
+                try:
+                    if not system.take(list(state), move, choices).disabled:
+                        return True
+                except ModelError:
+                    return True
+                pending.extend(choices.others())
         return False
 
     def _expand(self, state: tuple[int, ...], following: list[tuple[int, ...]]) -> None:
         system, number = self.system, self.seen[state]
         enabled = False
-        for move in system.moves(list(state)):
-            if move.check is not None and not system.clauses[move.check](list(state)):
-                self._found(move.check, number, PathStep(move, ()))
+        for move in self._moves(state, number):
+            if move.check is not None:
+                self._check(move, state, number)
             if move.call is not None:
                 self.started_steps.add(move.call.span)
             elif move.skip is not None:
@@ -179,11 +188,7 @@ class _Search:
                     pending.extend(reversed(choices.others()))
                     enabled = True
                     self.result.transitions += 1
-                    if self.result.broken is None:
-                        step = PathStep(move, _made(choices))
-                        self.result.broken = Finding(
-                            (*self._path(number), step), f"{error.kind}: {error.message}", error.site
-                        )
+                    self._broken((*self._path(number), PathStep(move, _made(choices))), error)
                     continue
                 pending.extend(reversed(choices.others()))
                 if not taken:
@@ -194,8 +199,32 @@ class _Search:
                 if key not in self.seen:
                     self._visit(key, (number, PathStep(move, _made(choices))))
                     following.append(key)
-        if not enabled:
+        if not enabled and not self.faulty:
             self._terminal(state, number)
+
+    def _moves(self, state: tuple[int, ...], number: int) -> list[Move]:
+        """What the threads would do. A thread whose condition or default is an error of the model does nothing."""
+        moves: list[Move] = []
+        self.faulty = False
+        for thread in self.system.active(state):
+            try:
+                moves.extend(self.system.moves_of(list(state), thread))
+            except ModelError as error:
+                self.faulty = True
+                self._broken(self._path(number), error)
+        return moves
+
+    def _check(self, move: Move, state: tuple[int, ...], number: int) -> None:
+        assert move.check is not None
+        try:
+            if not self.system.clauses[move.check](list(state)):
+                self._found(move.check, number, PathStep(move, ()))
+        except ModelError as error:
+            self._broken(self._path(number), error)
+
+    def _broken(self, path: tuple[PathStep, ...], error: ModelError) -> None:
+        if self.result.broken is None:
+            self.result.broken = Finding(path, f"{error.kind}: {error.message}", error.site)
 
     def _take(self, after: list[int], move: Move, choices: Choices, number: int) -> bool:
         """Make the move; False if it is disabled. Clauses are evaluated in the states inside a merged operation."""
@@ -207,15 +236,17 @@ class _Search:
         def inside() -> bool:
             nonlocal sections
             sections += 1
-            for clause in self._violated(after, quiescent=False):
-                inner.setdefault(clause, PathStep(move, _made(choices), sections))
+            step = PathStep(move, _made(choices), sections)
+            for clause in self._violated(after, (*self._path(number), step), quiescent=False):
+                inner.setdefault(clause, step)
             return False
 
         taken = system.take(after, move, choices, inside)
         if taken.disabled:
             return False
         if inner:
-            still = set(self._violated(after, quiescent=True))
+            path = (*self._path(number), PathStep(move, _made(choices)))
+            still = set(self._violated(after, path, quiescent=True))
             for clause, step in inner.items():
                 if clause not in still:
                     self._found(clause, number, step)
@@ -236,24 +267,31 @@ class _Search:
         self.seen[state] = len(self.parents)
         self.parents.append(parent)
         number = len(self.parents) - 1
-        for clause in self._violated(list(state), quiescent=self.system.quiescent(state)):
+        for clause in self._violated(list(state), None, quiescent=self.system.quiescent(state)):
             self._found(clause, number, None)
 
-    def _violated(self, state: list[int], *, quiescent: bool) -> list[int]:
-        """The undecided clauses that this state decides: violates, or for `sometimes` reaches."""
-        return [
-            clause
-            for clause, holds, wanted, only_quiescent in self.invariants
-            if clause in self.open and (quiescent or not only_quiescent) and bool(holds(state)) != wanted
-        ]
+    def _violated(self, state: list[int], path: tuple[PathStep, ...] | None, *, quiescent: bool) -> list[int]:
+        """The undecided clauses that this state decides: violates, or for `sometimes` reaches. `path`: to the state, if it is not the last one visited."""
+        out: list[int] = []
+        for clause, holds, wanted, only_quiescent in self.invariants:
+            if clause in self.open and (quiescent or not only_quiescent):
+                try:
+                    if bool(holds(state)) != wanted:
+                        out.append(clause)
+                except ModelError as error:
+                    self._broken(self._path(len(self.parents) - 1) if path is None else path, error)
+        return out
 
     def _terminal(self, state: tuple[int, ...], number: int) -> None:
         system = self.system
         statuses = [system.status(state, t) for t in range(len(system.threads))]
         if all(status in (ENDED, NOT_READY) for status in statuses):
             for clause, holds in self.finals:
-                if clause in self.open and not holds(list(state)):
-                    self._found(clause, number, None)
+                try:
+                    if clause in self.open and not holds(list(state)):
+                        self._found(clause, number, None)
+                except ModelError as error:
+                    self._broken(self._path(number), error)
         elif self.deadlock_clause is not None:
             self._found(self.deadlock_clause, number, None)
         elif self.result.broken is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hugecheck.explore.layout import CONTROL, POSITION, TAKEN
@@ -92,16 +92,16 @@ class System:
     def in_setup(self, state: list[int] | tuple[int, ...]) -> bool:
         return self.setup is not None and self.status(state, self.setup) != ENDED
 
-    def moves(self, state: list[int]) -> Iterator[Move]:
-        """What the threads would do; whether a section is enabled shows when it is made."""
-        threads: Iterator[int] | range = range(len(self.scenario.threads))
+    def active(self, state: list[int] | tuple[int, ...]) -> Sequence[int]:
+        """The threads whose turn it can be: the setup alone until it has ended."""
         if self.setup is not None and self.status(state, self.setup) != ENDED:
-            threads = iter((self.setup,))
-        for thread in threads:
-            if self.status(state, thread) == READY:
-                yield from self._moves_of(state, thread)
+            return (self.setup,)
+        return range(len(self.scenario.threads))
 
-    def _moves_of(self, state: list[int], thread: int) -> Iterator[Move]:
+    def moves_of(self, state: list[int], thread: int) -> Iterator[Move]:
+        """What the thread would do; whether a section is enabled shows when it is made."""
+        if self.status(state, thread) != READY:
+            return
         base = self.bases[thread]
         if state[base + CONTROL]:
             yield Move(thread)
@@ -139,13 +139,19 @@ class System:
             machine.start(state, thread, move.call.operation, arguments)
         if self.merged or thread == self.setup:
             stopped = False
+            before_section: list[int] | None = None
 
             def watch() -> bool:
-                nonlocal stopped
+                nonlocal stopped, before_section
                 stopped = each is not None and each()
+                before_section = list(state)
                 return stopped
 
             result = machine.finish(state, thread, choose, watch)
+            if result is None and before_section is not None and not stopped:
+                # A later section is disabled: the thread stands before it, and other choices there may go on.
+                state[:] = before_section
+                return Taken(None, False, False)
             if result is None:
                 return Taken(None, not stopped, stopped)
             if result == HANG:

@@ -213,11 +213,13 @@ class _Follow:
                 if not choices.asked:
                     out.append(({"error": "the operation waits for ever"}, after))
                 continue
-            shown: dict[str, object] = {
-                "result": "HANG" if result == HANG else machine.results[result],
-                "after": observe(machine, after, self.names),
-            }
-            out.append((shown, after))
+            try:
+                seen = observe(machine, after, self.names)
+            except ModelError as error:
+                out.append(({"error": f"{error.kind}: {error.message} ({error.site})"}, after))
+                continue
+            name = "HANG" if result == HANG else machine.results[result]
+            out.append(({"result": name, "after": seen}, after))
         return out
 
     def _shown(self, state: list[int]) -> dict[str, object]:

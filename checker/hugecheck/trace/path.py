@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hugecheck.diagnostics import fail
 from hugecheck.explore.layout import CONTROL, ModelError
-from hugecheck.explore.machine import Choices
+from hugecheck.explore.machine import Choices, Machine
 from hugecheck.explore.search import PathStep
-from hugecheck.explore.system import Move, System, observe
-from hugecheck.trace.spelling import Spelling
+from hugecheck.explore.system import Move, System
+from hugecheck.explore.system import observe as observe_counters
+from hugecheck.trace.spelling import Elements, Spelling
 
 PENDING, SKIPPED, BROKEN = "pending", "skipped", "broken"
 
@@ -82,6 +84,18 @@ def trace_of(system: System, path: Sequence[PathStep]) -> Trace:
             step.result = result
     interleaved = not system.merged and len({s.thread for s in steps if s.thread != "setup"}) > 1
     return Trace(tuple(steps), before, interleaved)
+
+
+def observe(machine: Machine, state: list[int], elements: Elements) -> dict[str, object]:
+    try:
+        return observe_counters(machine, state, elements)
+    except ModelError as error:
+        fail(
+            "out-of-range",
+            f"a counter cannot be read: {error.message}",
+            error.site,
+            help="give it a value in every state",
+        )
 
 
 def _run(system: System, state: list[int], move: Move, path_step: PathStep) -> str | None:
