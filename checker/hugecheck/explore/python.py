@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, NoReturn, assert_never
 
-from hugecheck.diagnostics import Span
+from hugecheck.diagnostics import Span, fail
 from hugecheck.explore.layout import CONTROL, SLOTS, Layout, ModelError, PoolExhausted, bad_index
 from hugecheck.ir import program as ir
 from hugecheck.ir.liveness import kept, results_of, uses
@@ -25,6 +26,9 @@ SUSPENDED, GO_ON, BLOCKED, FINISHED = 0, 1, 2, 16
 
 Chooser = Callable[[int], int]
 BlockFunction = Callable[[list[int], int, int, Chooser], int]
+
+
+MAX_ELEMENT = 1_000_000
 
 
 class Disabled(Exception):
@@ -71,8 +75,22 @@ def used_variables(program: ir.Program, properties: Iterable[Property]) -> froze
 # ---------------------------------------------------------------- helpers of the generated code
 
 
+def div(a: int, b: int) -> int:
+    if b == 0:
+        raise ModelError("division", "division by zero", None)
+    return a // b
+
+
+def mod(a: int, b: int) -> int:
+    if b == 0:
+        raise ModelError("division", "remainder of a division by zero", None)
+    return a % b
+
+
 def interval(low: int, high: int) -> int:
     """{low..high} as a bit set."""
+    if high > MAX_ELEMENT and high > low:
+        raise ModelError("range", f"{high - 1} is too large for an element of a set", None)
     return (1 << high) - (1 << low) if 0 <= low < high else 0 if low >= high else bad_index(low, "set", False, None)
 
 
@@ -145,18 +163,45 @@ def emit(program: ir.Program, layout: Layout, properties: Iterable[Property]) ->
         names.append((prop.name, f"p{number}"))
     text = "\n".join(emitter.lines) + "\n"
     growing = {i.name: i.kind in ("pool", "counted") for i in program.module.indexes.values()}
-    space: dict[str, Any] = {
-        "interval": interval,
-        "lowest": lowest,
-        "members": members,
-        "X": _Sites(emitter.places, growing),
-        "disabled": _disabled,
-    }
-    exec(compile(text, "<program>", "exec"), space)
+    space: dict[str, Any] = {**_HELPERS, "X": _Sites(emitter.places, growing)}
+    exec(_compiled(text, program), space)
     table: list[BlockFunction | None] = [None] * (max(program.blocks, default=0) + 1)
     for number in program.blocks:
         table[number] = space[f"b{number}"]
     return Code(table, {name: space[function] for name, function in names}, text)
+
+
+_HELPERS: dict[str, Any] = {
+    "div": div,
+    "mod": mod,
+    "interval": interval,
+    "lowest": lowest,
+    "members": members,
+    "disabled": _disabled,
+}
+
+
+def _compiled(text: str, program: ir.Program) -> CodeType:
+    """Python has limits of its own on how deep code is nested (20 loops, 100 levels, 200 brackets): a model beyond them is refused."""
+    try:
+        return compile(text, "<program>", "exec")
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        number = getattr(error, "lineno", None) or 0
+        heads = (re.match(r"def b(\d+)\(", line) for line in reversed(text.split("\n")[:number]))
+        block = next((program.blocks[int(h.group(1))] for h in heads if h), None)
+        declared: dict[str, ir.Operation | ir.Function] = {**program.module.functions, **program.module.operations}
+        owner = declared.get(block.owner) if block is not None else None
+        where = f"`{owner.name}`" if owner is not None else "the model"
+        fail(
+            "too-large",
+            f"{where} is nested too deep: {getattr(error, 'msg', None) or 'an expression'}",
+            owner.span if owner is not None else _place(program),
+            help="move an inner part into a function of its own",
+        )
+
+
+def _place(program: ir.Program) -> Span | None:
+    return next((o.span for o in program.module.operations.values()), None)
 
 
 def emit_waits(program: ir.Program, layout: Layout) -> dict[int, Callable[[list[int], int], tuple[int, ...]]]:
@@ -173,11 +218,10 @@ def emit_waits(program: ir.Program, layout: Layout) -> dict[int, Callable[[list[
             emitter.line(f"{emitter.name(name)} = s[b + {SLOTS + layout.frame.slots[name]}]")
         emitter.line(f"return ({''.join(emitter.expr(i) + ', ' for i in await_.indices)})")
     space: dict[str, Any] = {
+        **_HELPERS,
         "X": _Sites(emitter.places, dict.fromkeys(program.module.indexes, False)),
-        "members": members,
-        "lowest": lowest,
     }
-    exec(compile("\n".join(emitter.lines) or "pass", "<waits>", "exec"), space)
+    exec(_compiled("\n".join(emitter.lines) or "pass", program), space)
     return {block.number: space[f"w{block.number}"] for block, _ in waits}
 
 
@@ -276,12 +320,8 @@ class _Emitter:
             case ir.Store(variable, indices, value):
                 if variable in self.layout.base:
                     self.line(f"s[{self.place(variable, indices)}] = {self.expr(value)}")
-            case ir.If(condition, then, otherwise):
-                self.line(f"if {self.expr(condition)}:")
-                self.inside(then)
-                if otherwise:
-                    self.line("else:")
-                    self.inside(otherwise)
+            case ir.If():
+                self._if(statement, "if")
             case ir.While(condition, body):
                 self.line(f"while {self.expr(condition)}:")
                 self.inside(body)
@@ -331,6 +371,18 @@ class _Emitter:
                 raise AssertionError(statement)
             case _ as never:
                 assert_never(never)
+
+    def _if(self, statement: ir.If, keyword: str) -> None:
+        self.line(f"{keyword} {self.expr(statement.condition)}:")
+        self.inside(statement.then)
+        match statement.otherwise:
+            case ():
+                pass
+            case (ir.If() as nested,):
+                self._if(nested, "elif")
+            case _:
+                self.line("else:")
+                self.inside(statement.otherwise)
 
     def save(self, live: frozenset[str], set_here: Iterable[str] = ()) -> None:
         """Keep the live locals in the frame and clear the slots of those that are no longer needed."""
