@@ -155,10 +155,14 @@ def to_json(diagnostic: Diagnostic) -> dict[str, object]:
 def _excerpt(span: Span, label: str) -> list[str]:
     gutter = " " * len(str(span.line))
     text = span.source.line(span.line).replace("\t", " ")
+    column = span.column
+    if len(text) > 200 and column > 120:
+        cut = column - 60
+        text, column = "..." + text[cut:], column - cut + 3
     if len(text) > 200:
         text = text[:197] + "..."
-    width = max(1, min(span.length, len(text) - span.column + 1))
-    underline = " " * (span.column - 1) + "^" * width
+    width = max(1, min(span.length, len(text) - column + 1))
+    underline = " " * (column - 1) + "^" * width
     return [
         f"{gutter}--> {span}",
         f"{gutter} |",

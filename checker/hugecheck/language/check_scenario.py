@@ -11,7 +11,7 @@ from hugecheck.language import declared
 from hugecheck.language import syntax as s
 from hugecheck.language.declarations import PROPERTY
 from hugecheck.language.expressions import Expressions
-from hugecheck.language.kernels import find_kernel
+from hugecheck.language.kernels import find_kernel, same_kernel
 from hugecheck.language.scenario import AnyOf, CallStep, Check, Clause, Instruction, Invocation, Jump, Scenario, Thread
 from hugecheck.language.steps import Names, StepMatcher, Variables
 from hugecheck.language.symbols import Symbols
@@ -91,7 +91,7 @@ class _Check:
         clauses = self._clauses()
         if self.errors:
             raise Failure(tuple(self.errors))
-        if not clauses:
+        if not clauses and not self.expects_results:
             fail(
                 "no-clause",
                 "nothing is stated about this scenario",
@@ -333,7 +333,8 @@ class _Check:
             for kernel in item.kernels or ("",):
                 if kernel:
                     find_kernel(self.module, kernel, item.span)
-                expected[kernel] = item.verdict
+                for name in same_kernel(self.module, kernel):
+                    expected[name] = item.verdict
         return expected
 
     def _built_in(self, clauses: list[Clause], threads: int) -> None:

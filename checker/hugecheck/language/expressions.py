@@ -469,6 +469,9 @@ class Expressions:
 
     def _quantified(self, expr: s.Quantified, scope: Scope) -> ir.Expr:
         domain, type_ = self.domain(expr.domain, scope)
+        if expr.kind == "first" and isinstance(domain, ir.Interval):
+            low = self.fit(domain.low, NAT, expr.domain.low.span)  # -1 stands for `none`
+            domain, type_ = ir.Interval(low, domain.high), NAT
         local = self.local(expr.variable, type_)
         inside = scope.bind(expr.variable, local)
         if expr.kind == "sum":

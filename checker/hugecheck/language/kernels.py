@@ -46,3 +46,10 @@ def _switch(module: ir.Module, item: str, span: Span | None) -> set[str]:
         known = [*module.switches, *(s.commit for s in module.switches.values() if s.commit)]
         fail("unknown-switch", f"no behaviour of this model is called `{item}`", span, help=suggest(item, known))
     return found
+
+
+def same_kernel(module: ir.Module, name: str) -> tuple[str, ...]:
+    """All spellings of a kernel: `6.1` is also `6.1.192`, with or without variations."""
+    base, space, rest = name.partition(" ")
+    known = next(((k.name, k.alias) for k in module.kernels if base in (k.name, k.alias)), (base,))
+    return tuple(dict.fromkeys(n + space + rest for n in known))

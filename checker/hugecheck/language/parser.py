@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.lark import PostLex
 
 from hugecheck.diagnostics import Source, Span, fail
@@ -15,6 +15,7 @@ from hugecheck.resources import cache_directory, data
 
 MAX_LENGTH = 2_000_000
 MAX_NESTING = 60
+MAX_DEPTH = 200
 _OPENING = {"LPAR", "LSQB"}
 _CLOSING = {"RPAR", "RSQB"}
 _GOES_ON_AFTER = {
@@ -89,7 +90,24 @@ def parse(source: Source) -> declared.File:
         tree = _lark().parse(source.text + "\n")
     except UnexpectedInput as error:
         _syntax_error(source, error)
-    return Builder(source).file(tree)
+    builder = Builder(source)
+    _check_depth(builder, tree)
+    return builder.file(tree)
+
+
+def _check_depth(builder: Builder, tree: Tree[Token]) -> None:
+    """Refuse what the passes, which are recursive, could not walk: `1 + 1 + 1 + ...` and `else if` nest without brackets."""
+    pending = [(tree, 0)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            fail(
+                "too-large",
+                f"this is nested more than {MAX_DEPTH} deep",
+                builder.span(node),
+                help="give a part of it a name: a `let`, a `def` or a function",
+            )
+        pending.extend((child, depth + 1) for child in node.children if isinstance(child, Tree))
 
 
 def _check_nesting(source: Source) -> None:
