@@ -169,7 +169,7 @@ class _Search:
         return False
 
     def _expand(self, state: tuple[int, ...], following: list[tuple[int, ...]]) -> None:
-        system, number = self.system, self.seen[state]
+        number = self.seen[state]
         enabled = False
         for move in self._moves(state, number):
             if move.check is not None:
