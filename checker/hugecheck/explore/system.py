@@ -71,6 +71,8 @@ class System:
 
     def initial(self) -> list[int]:
         state = self.machine.initial()
+        if "injected.left" in self.layout.base:
+            state[self.layout.base["injected.left"]] = self.scenario.failures
         for thread in range(len(self.threads)):
             self._settle(state, thread, 0)
         return state

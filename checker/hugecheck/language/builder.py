@@ -295,6 +295,9 @@ class Builder:
     def stmt_either(self, tree: Node, c: list[Node]) -> s.Either:
         return s.Either(tuple(self.block(x) for x in c), self.span(tree))
 
+    def stmt_inject(self, tree: Node, c: list[Node]) -> s.Inject:
+        return s.Inject(_text(c[0]) if len(c) > 1 else "", self.block(c[-1]), self.span(tree))
+
     def stmt_await_(self, tree: Node, c: list[Node]) -> s.Await:
         return s.Await(self.expr(c[0]), self.span(tree))
 
@@ -384,6 +387,9 @@ class Builder:
         return declared.BoundsDecl(
             tuple((str(c[i]), self.number(c[i + 1])) for i in range(0, len(c), 2)), self.span(tree)
         )
+
+    def decl_failures(self, tree: Node, c: list[Node]) -> declared.FailuresDecl:
+        return declared.FailuresDecl(self.number(c[0]), self.span(tree))
 
     def decl_setup(self, tree: Node, c: list[Node]) -> declared.SetupDecl:
         return declared.SetupDecl(self.steps(c[0]), self.span(tree))

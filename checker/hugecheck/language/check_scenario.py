@@ -109,6 +109,7 @@ class _Check:
             bounded,
             elements,
             self._initially(),
+            sum(d.count for d in self.declarations if isinstance(d, declared.FailuresDecl)),
             setup,
             tuple(threads),
             tuple(clauses),

@@ -16,6 +16,7 @@ from hugecheck.language.symbols import Symbols
 _SCENARIO_PARTS = (
     declared.KernelsDecl,
     declared.BoundsDecl,
+    declared.FailuresDecl,
     declared.SetupDecl,
     declared.ProcessDecl,
     declared.StepsDecl,

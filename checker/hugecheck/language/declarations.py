@@ -17,7 +17,7 @@ from hugecheck.language import declared
 from hugecheck.language.expressions import Expressions
 from hugecheck.language.parser import parse
 from hugecheck.language.statements import Statements
-from hugecheck.language.symbols import FunctionHead, Scope, Symbols
+from hugecheck.language.symbols import FAILURES, FunctionHead, Scope, Symbols
 
 D = TypeVar("D")
 PROPERTY = Scope({}, lax=True, counters=True)
@@ -72,7 +72,7 @@ class _Model:
             y.enums,
             y.constants,
             y.indexes,
-            y.variables,
+            {**y.variables, FAILURES.name: FAILURES},
             y.locks,
             functions,
             operations,

@@ -259,6 +259,14 @@ class BoundsDecl:
 
 
 @dataclass(frozen=True, slots=True)
+class FailuresDecl:
+    """how many of the failures that the model can inject may happen in one execution"""
+
+    count: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class SetupDecl:
     steps: Steps
     span: Span
@@ -319,6 +327,7 @@ Declaration: TypeAlias = (
     | KernelDecl
     | KernelsDecl
     | BoundsDecl
+    | FailuresDecl
     | SetupDecl
     | ProcessDecl
     | StepsDecl

@@ -92,7 +92,7 @@ class Clause:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """`sizes`: of the index types that are known from the text; `elements`: the names of the elements of `named` index types; `initially`: bit sets
-    of those that exist from the start. `setup` runs before `threads`."""
+    of those that exist from the start. `failures`: how many the model may inject. `setup` runs before `threads`."""
 
     title: str
     module: ir.Module
@@ -101,6 +101,7 @@ class Scenario:
     bounded: frozenset[str]
     elements: Mapping[str, tuple[str, ...]]
     initially: Mapping[str, int]
+    failures: int
     setup: Thread | None
     threads: tuple[Thread, ...]
     clauses: tuple[Clause, ...]

@@ -7,10 +7,10 @@ from typing import assert_never
 from hugecheck.diagnostics import Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.flow import falls_through
-from hugecheck.ir.types import INT, IndexType, IntType, Type, inner
+from hugecheck.ir.types import BOOL, INT, IndexType, IntType, Type, inner
 from hugecheck.language import syntax as s
 from hugecheck.language.expressions import Expressions
-from hugecheck.language.symbols import RESULT, FunctionHead, HeldLock, Scope
+from hugecheck.language.symbols import FAILURES, RESULT, FunctionHead, HeldLock, Scope
 
 _MODES = {"spinlock": ("", "spin"), "mutex": ("", "mutex")}
 
@@ -79,6 +79,14 @@ class Statements:
                 return inside
             case s.Either(branches, _):
                 out.append(ir.Either(tuple(self.block(b, scope) for b in branches)))
+            case s.Inject(_, block, _):
+                left = ir.Load(FAILURES.name, (), FAILURES.type)
+                one_less = ir.Store(
+                    FAILURES.name, (), ir.Apply("sub", (left, ir.Const(1, FAILURES.type)), FAILURES.type)
+                )
+                happens = (one_less, *self.block(block, scope))
+                possible = ir.Apply("gt", (left, ir.Const(0, FAILURES.type)), BOOL)
+                out.append(ir.If(possible, (ir.Either(((), happens)),), ()))
             case s.Await(_, span):
                 fail("misplaced", "`await` must be the first statement of an atomic block", span)
             case s.Atomic():

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hugecheck.diagnostics import Span, fail, suggest
+from hugecheck.diagnostics import Source, Span, fail, suggest
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import BOOL, INT, EnumType, IndexType, IntType, OptionalType, SetType, Type
 from hugecheck.language import declared
 from hugecheck.language import syntax as s
 
 RESULT = EnumType("result")
+_BUILT_IN = Span(Source("built in", ""), 1, 1)
+FAILURES = ir.Variable("injected.left", (), IntType(0), ir.Const(0, IntType(0)), None, False, "", _BUILT_IN)
+"""how many more failures may be injected; a scenario's `failures N` is its initial value"""
 
 
 @dataclass(slots=True)

@@ -269,6 +269,15 @@ class Either:
 
 
 @dataclass(frozen=True, slots=True)
+class Inject:
+    """`inject "what fails" { block }`"""
+
+    what: str
+    block: Block
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Await:
     condition: Expr
     span: Span
@@ -309,6 +318,7 @@ Statement: TypeAlias = (
     | Assert
     | Choose
     | Either
+    | Inject
     | Await
     | Atomic
     | Hold
