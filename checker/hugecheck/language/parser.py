@@ -55,21 +55,61 @@ class Lines(PostLex):
             yield token
 
 
-# What was typed (the least text that shows it) and the sentence for it.
+# What was typed (the least text that shows it) and the sentence for it. An example stands for every text on which the parser is in the same state
+# and finds the same kind of token.
 SYNTAX_ERRORS: dict[str, tuple[str, ...]] = {
-    "a comparison uses one `=`": ("always x == 1\n", "operation f() { if a == b { } }\n"),
+    "a comparison uses one `=`": ("always x == 1\n", "operation f() { if a == b { } }\n", "operation f() { x == 1 }\n"),
     "a declaration starts with a keyword such as `var`, `operation`, `process` or `always`": (
         "foo\n",
         "1\n",
         "{\n",
         "x = 3\n",
+        "const a = 1\nfoo\n",
+        "const a = 1\n{\n",
+        "const a = 1\n}\n",
     ),
     "the value at the start is missing after `=`": ("var x: nat\n", "record R of m {\n x: nat\n}\n"),
-    "a block in `{ }` is missing here": ("operation f()\nvar x: nat = 0\n", "process p\nalways x = 1\n"),
-    "a `{` is never closed": ("process p {\n", "operation f() {\n if a {\n", "record R of x {\n"),
+    "a block in `{ }` is missing here": (
+        "operation f()\nvar x: nat = 0\n",
+        "operation f() x = 1\n",
+        "fn f()\nvar x: nat = 0\n",
+        "process p\nalways x = 1\n",
+        "setup\nalways x = 1\n",
+    ),
+    "a `{` is never closed": (
+        "process p {\n",
+        "process p {\nalways x = 1\n",
+        "operation f() {\n if a {\n",
+        "operation f() {\nprocess p { }\n",
+        "operation f() {\nalways x = 1\n",
+        "record R of x {\n",
+    ),
     "a number or a name is missing here": ("const a = \n", "always\n", "always x = \n", "bounds file\n"),
     "`any` is written `any 3 of { ... }`": ("process p { any { } }\n", "process p { any 3 { } }\n"),
     "a clause ends with its condition and `expect VERDICT`": ("always x = 1 expect\n", "always x = 1 y\n"),
+    "a statement ends with its line, or with `;`": (
+        "operation f() { x = 1 y = 2 }\n",
+        "operation f() { f() g() }\n",
+        "operation f() { if a { } x = 1 }\n",
+        "operation f() { let x = 1 let y = 2 }\n",
+        "operation f() { return fail E }\n",
+    ),
+    "comparisons do not chain": ("always 1 < 2 < 3\n",),
+    "a declaration ends with its line": (
+        "process p { } }\n",
+        "const a = 1 const\n",
+        "mutex a mutex b\n",
+        "use a use b\n",
+    ),
+}
+# Characters that no token has, and what is written here instead.
+_CHARACTERS = {
+    "&": "conjunction is written `and`",
+    "|": "disjunction is written `or`",
+    "!": "negation is written `not`, and `!=` is one word",
+    "'": "a text stands in double quotes, and ends on its line",
+    '"': "a text stands in double quotes, and ends on its line",
+    "\\": "a line goes on inside brackets, after a comma, and before or after an operator; no `\\\\` is needed",
 }
 
 
@@ -149,13 +189,42 @@ def _syntax_error(source: Source, error: UnexpectedInput) -> None:
         found, length = f"`{word}`" if word else "the end of the line", max(1, len(word))
     else:
         found, length = "the end of the text", 1
-    expected = sorted({_describe(t) for t in _accepted(error)})
-    sentence = error.match_examples(_lark().parse, SYNTAX_ERRORS, use_accepts=True) or f"{found} is not expected here"
-    never_closed = _open_brackets(source)
-    notes = [("this is never closed", never_closed[-1])] if never_closed else []
-    hint = "expected " + " or ".join(_some(expected)) if expected else ""
-    span = Span(source, line, column, length)
-    fail("syntax", sentence, span, "" if found in sentence else f"found {found}", notes=notes, help=hint)
+    sentence = _sentence(source, error) or f"{found} is not expected here"
+    expected = _described(frozenset(_accepted(error)))
+    hint = "expected " + " or ".join(expected) if 0 < len(expected) <= 7 else ""
+    fail(
+        "syntax", sentence, Span(source, line, column, length), "" if found in sentence else f"found {found}", help=hint
+    )
+
+
+def _sentence(source: Source, error: UnexpectedInput) -> str:
+    """The sentence of `SYNTAX_ERRORS` or `_CHARACTERS` for this mistake, or nothing."""
+    if isinstance(error, UnexpectedCharacters):
+        return _CHARACTERS.get(source.text[error.pos_in_stream or 0 :][:1], "")
+    if isinstance(error, UnexpectedToken):
+        exact, kind = _keys(error)
+        return _examples().get(exact) or _examples().get(kind) or ""
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _examples() -> dict[tuple[object, ...], str]:
+    """By state and token. (lark's `match_examples` compares the depth of the stack too, so it knows a mistake only in the first declaration.)"""
+    table: dict[tuple[object, ...], str] = {}
+    for sentence, examples in SYNTAX_ERRORS.items():
+        for example in examples:
+            try:
+                _lark().parse(example)
+            except UnexpectedToken as error:
+                for key in _keys(error):
+                    table.setdefault(key, sentence)
+    return table
+
+
+def _keys(error: UnexpectedToken) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """What makes two mistakes alike: exactly, and but for the text of the token. States of several rules are one, so what they accept counts too."""
+    kind = (error.state.position, frozenset(error.accepts), error.token.type)
+    return (*kind, str(error.token)), kind
 
 
 def _accepted(error: UnexpectedInput) -> Iterable[str]:
@@ -164,6 +233,21 @@ def _accepted(error: UnexpectedInput) -> Iterable[str]:
     return error.allowed or () if isinstance(error, UnexpectedCharacters) else ()
 
 
+# What is expected, in words: sets of tokens that mean one thing together, then single tokens.
+_VALUE = {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "BOOL", "MINUS", "NOT", "IF", "QUANTIFIER"}
+_GROUPS: tuple[tuple[set[str], set[str], str], ...] = (
+    ({"VAR", "OPERATION", "PROCESS"}, {"$END", "_NL", "STRING", "GHOST", "CLAUSE", "LOCK_KIND"}, "a declaration"),
+    ({"LET", "ATOMIC", "WHILE"}, {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "BOOL", "TRY", "_NL"}, "a statement"),
+    ({"ANY", "REPEAT", "CHECK"}, {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "EQ", "_NL"}, "a step"),
+    ({"SET", "COUNT", "NAME"}, _VALUE | {"SET", "COUNT"}, "a type"),
+    ({"NAME", "NUMBER", "LPAR", "MINUS"}, _VALUE, "a value"),
+    (
+        {"PLUS", "SUM_OP"},
+        {"PLUS", "SUM_OP", "PRODUCT_OP", "COMPARE", "AND", "OR", "IMPLIES", "EQ", "DOT", "LPAR", "LSQB"},
+        "an operator",
+    ),
+    ({"PLUS"}, {"PLUS", "PRODUCT_OP", "DOT", "LPAR", "LSQB", "SUM_OP"}, "an operator"),
+)
 _WORDS = {
     "_NL": "the end of the line",
     "NAME": "a name",
@@ -183,6 +267,7 @@ _WORDS = {
     "PRODUCT_OP": "an operator",
     "PLUS": "an operator",
     "DOT": "`.`",
+    "STAR": "`*`",
     "MINUS": "`-`",
     "QUANTIFIER": "a quantifier",
     "ASSIGN_OP": "an assignment",
@@ -202,9 +287,16 @@ _WORDS = {
 }
 
 
-def _describe(terminal: str) -> str:
-    return _WORDS.get(terminal, f"`{terminal.lower()}`")
-
-
-def _some(words: list[str]) -> list[str]:
-    return words if len(words) <= 6 else [*words[:6], "..."]
+def _described(tokens: frozenset[str]) -> list[str]:
+    """What may stand there, in words."""
+    left, out = set(tokens), []
+    for needed, covered, words in _GROUPS:
+        if needed <= left:
+            keywords = (
+                {t for t in left if t.isalpha() and t not in _WORDS}
+                if words in ("a declaration", "a statement", "a step")
+                else set()
+            )
+            left -= covered | keywords
+            out.append(words)
+    return sorted(out) + sorted({_WORDS.get(t, f"`{t.lower()}`") for t in left} - set(out))
