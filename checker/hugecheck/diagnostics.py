@@ -114,7 +114,6 @@ CATALOGUE: dict[str, str] = {
     "wrong-arguments": "A call or a step does not give what the declaration asks for.",
     "wrong-step": "A step is not written as the operation's `written` patterns say.",
     "misplaced": "A statement stands where it has no meaning.",
-    "no-such-page": "A step uses a part of something that is not there.",
     "bad-bound": "A bound must name an index type of the model and a positive size.",
     "bad-expect": "`expect` names a verdict that this kind of clause cannot have, or a kernel that the scenario does not run on.",
     "no-clause": "The scenario states nothing, so running it could not show anything.",

@@ -90,6 +90,8 @@ class Expressions:
         if isinstance(target, IntType):
             return self._fit_int(expr, target, span)
         if isinstance(target, IndexType) and isinstance(source, IntType):
+            if isinstance(expr, ir.Const) and expr.value < 0:
+                fail("out-of-range", f"{expr.value} is not an element of `{target}`", span)
             return ir.Convert(expr, target, span)
         if isinstance(target, SetType) and isinstance(source, SetType) and source.element is None:
             if isinstance(expr, ir.Const) or target.element is None:
@@ -405,6 +407,8 @@ class Expressions:
                 )
             case "arithmetic":
                 left, right = self.check(expr.left, scope, INT), self.check(expr.right, scope, INT)
+                if operator.name in ("div", "mod") and isinstance(right, ir.Const) and right.value == 0:
+                    fail("out-of-range", "division by zero", expr.span)
                 return self._arithmetic(operator.name, left, right)
             case "compare":
                 return ir.Apply(
