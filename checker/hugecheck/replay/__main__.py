@@ -22,7 +22,6 @@ from .errors import ReplayError
 from .generate import Generator, Options
 from .output import Appender
 from .record import Script, fixed, online, run
-from .vm import Machine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,10 +57,12 @@ def random_scripts(seed: int, first: int, count: int, options: Options) -> Itera
 
 def _record(options: argparse.Namespace) -> None:
     image = images.inspect(options.kernel_image) if options.kernel_image else images.find(options.vm)
-    boots: list[Machine] = []
+    boots: list[bool] = []
     started, steps, traces = time.monotonic(), 0, 0
     with Appender(options.output) as out:
-        for recorded in run(_scripts(options), image, accel=options.accel, on_boot=boots.append):
+        for recorded in run(
+            _scripts(options), image, accel=options.accel, started=lambda _, restored: boots.append(restored)
+        ):
             out.write(recorded.to_line())
             traces, steps = traces + 1, steps + len(recorded.steps)
             if sys.stderr.isatty():
@@ -69,7 +70,7 @@ def _record(options: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     print(
         f"{traces} traces, {steps} steps on {image.release} in {seconds:.1f} s "
-        f"({steps / max(seconds, 0.001):.0f} steps/s), {len(boots)} boots",
+        f"({steps / max(seconds, 0.001):.0f} steps/s), {boots.count(False)} boots, {boots.count(True)} restored",
         file=sys.stderr,
     )
 

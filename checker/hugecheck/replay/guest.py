@@ -10,7 +10,7 @@ from . import protocol
 from .errors import ReplayError
 from .images import release_of
 from .trace import ENDINGS, Counters, Recorded, Step, request_of
-from .vm import GuestDied, GuestSilent, Vm
+from .vm import GuestDiedError, GuestSilentError, Vm
 
 HANG_MS = 10_000
 """A call that has not returned after this long, by the guest's clock, hangs."""
@@ -66,9 +66,9 @@ def _step(vm: Vm, wanted: Step) -> tuple[Step, bool]:
     request = request_of(wanted)
     try:
         reply = protocol.decode(vm.ask(line))
-    except GuestSilent:
+    except GuestSilentError:
         return {**request, "result": "HANG"}, True
-    except GuestDied:
+    except GuestDiedError:
         return {**request, "result": "PANIC"}, True
     if reply.head not in ("r", "u"):
         raise ReplayError(f"the agent answered `{reply.head}` to `{line}`")
@@ -83,7 +83,7 @@ def _teardown(vm: Vm, last: Step | None) -> tuple[Counters | None, bool]:
         return None, False
     try:
         reply = protocol.decode(vm.ask(protocol.END))
-    except GuestDied:
+    except GuestDiedError:
         return None, False
     zero = all(reply.after[counter] == 0 for counter in ("total", "free", "rsvd", "surp"))
     return None if zero else reply.after, reply.result == "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from . import agentbuild
+from .boots import Boots
 from .guest import Player, play
 from .images import Image
 from .trace import Recorded, Trace, memory_mib, sized
@@ -41,41 +41,44 @@ def online(id: str, nodes: int, player: Callable[[], Player]) -> Script:
 
 
 def record(
-    traces: Iterable[Trace], image: Image, *, accel: str = "tcg", on_boot: Callable[[Machine], None] | None = None
+    traces: Iterable[Trace], image: Image, *, accel: str = "tcg", started: Callable[[Machine, bool], None] | None = None
 ) -> Iterator[Recorded]:
     """Run every trace on the kernel `image`, in the order given.
 
-    A new guest is booted where the next trace needs another kind, and after a trace that left the kernel in doubt: a
-    residue, a hang, a complaint on the console. Traces of the same kind that follow each other share a guest.
+    A new guest is started where the next trace needs another kind, and after a trace that left the kernel in doubt: a
+    residue, a hang, a complaint on the console. Traces of the same kind that follow each other share a guest. `started` is told of each guest,
+    and whether it came from a snapshot of a booted one.
     """
-    return run((fixed(trace) for trace in traces), image, accel=accel, on_boot=on_boot)
+    return run((fixed(trace) for trace in traces), image, accel=accel, started=started)
 
 
 def run(
-    scripts: Iterable[Script], image: Image, *, accel: str = "tcg", on_boot: Callable[[Machine], None] | None = None
+    scripts: Iterable[Script],
+    image: Image,
+    *,
+    accel: str = "tcg",
+    started: Callable[[Machine, bool], None] | None = None,
 ) -> Iterator[Recorded]:
     """As `record`, for scripts. Closing the iterator kills the guest."""
-    agent = agentbuild.binary().read_bytes()
-    vm: Vm | None = None
-    try:
-        for script in scripts:
-            machine = Machine(image, script.nodes, script.memory_mib, accel)
-            if vm is not None and not vm.machine.covers(machine):
+    with Boots(started) as boots:
+        vm: Vm | None = None
+        try:
+            for script in scripts:
+                machine = Machine(image, script.nodes, script.memory_mib, accel)
+                if vm is not None and not vm.machine.covers(machine):
+                    vm.close()
+                    vm = None
+                if vm is None:
+                    vm = boots.take(machine)
+                else:
+                    vm.resume()
+                played = play(vm, script.id, script.player())
+                if played.clean:
+                    vm.pause()
+                else:
+                    vm.close()
+                    vm = None
+                yield played.recorded
+        finally:
+            if vm is not None:
                 vm.close()
-                vm = None
-            if vm is None:
-                vm = Vm(machine, agent).__enter__()
-                if on_boot is not None:
-                    on_boot(machine)
-            else:
-                vm.resume()
-            played = play(vm, script.id, script.player())
-            if played.clean:
-                vm.pause()
-            else:
-                vm.close()
-                vm = None
-            yield played.recorded
-    finally:
-        if vm is not None:
-            vm.close()

@@ -8,16 +8,14 @@ timer of the guest, and cost the host next to nothing.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +24,7 @@ from typing import Self
 from . import initramfs
 from .errors import ReplayError
 from .images import Image
+from .monitor import Monitor
 from .protocol import VERSION
 
 QEMU = "qemu-system-x86_64"
@@ -51,15 +50,24 @@ class Machine:
         return self.memory_mib >= wanted.memory_mib and replace(self, memory_mib=0) == replace(wanted, memory_mib=0)
 
 
-class GuestDied(Exception):  # noqa: N818 (a death is no error)
+class GuestDiedError(Exception):
     """The guest is gone: it panicked, or it stopped answering. Not an error of ours but something the kernel did."""
 
 
-class GuestSilent(GuestDied):
+class GuestSilentError(GuestDiedError):
     """The guest did not answer in time: the kernel hangs with nobody left to say so."""
 
 
-def arguments(machine: Machine, initrd: Path, console: Path, channel: int) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A booted guest in a file, before its first trace."""
+
+    machine: Machine
+    greeting: str
+    path: Path
+
+
+def arguments(machine: Machine, initrd: Path, console: Path, channel: int, monitor: int) -> list[str]:
     """The command line of QEMU. `channel` is the file descriptor that becomes the second serial port."""
     command = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-smp", "1"]
     command += ["-accel", machine.accel, "-m", f"{machine.memory_mib}M"]
@@ -67,6 +75,7 @@ def arguments(machine: Machine, initrd: Path, console: Path, channel: int) -> li
         command += ["-icount", "shift=4,sleep=off"]
     command += ["-kernel", str(machine.image.path), "-initrd", str(initrd), "-append", COMMAND_LINE]
     command += ["-serial", f"file:{console}", "-chardev", f"socket,fd={channel},id=agent", "-serial", "chardev:agent"]
+    command += ["-chardev", f"socket,fd={monitor},id=monitor", "-mon", "chardev=monitor,mode=control"]
     if machine.nodes > 1:
         share = machine.memory_mib // machine.nodes
         for node in range(machine.nodes):
@@ -79,14 +88,18 @@ def arguments(machine: Machine, initrd: Path, console: Path, channel: int) -> li
 class Vm:
     """A booted guest. A context manager: whatever happens inside, QEMU is gone and its files with it on exit."""
 
-    def __init__(self, machine: Machine, agent: bytes, boot_seconds: float = BOOT_SECONDS) -> None:
+    def __init__(
+        self, machine: Machine, agent: bytes, *, snapshot: Snapshot | None = None, boot_seconds: float = BOOT_SECONDS
+    ) -> None:
         self.machine = machine
         self.greeting = ""
         self._agent = agent
+        self._snapshot = snapshot
         self._boot_seconds = boot_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._channel: socket.socket | None = None
+        self._monitor: Monitor | None = None
         self._unread = b""
         self._console_seen = 0
 
@@ -95,7 +108,12 @@ class Vm:
             raise ReplayError(f"{QEMU} is not installed", fix="apt-get install --no-install-recommends qemu-system-x86")
         try:
             self._start()
-            self._await_greeting()
+            if self._snapshot is not None:
+                assert self._monitor is not None
+                self._monitor.await_restored()
+                self.greeting = self._snapshot.greeting
+            else:
+                self._await_greeting()
         except BaseException:
             self.close()
             raise
@@ -105,6 +123,12 @@ class Vm:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
+
+    def save(self, path: Path) -> Snapshot:
+        """Keep this guest in a file. To be called before its first trace, or the next guests inherit its past."""
+        assert self._monitor is not None
+        self._monitor.save(path)
+        return Snapshot(self.machine, self.greeting, path)
 
     def ask(self, line: str, seconds: float = REPLY_SECONDS) -> str:
         """Send one line and return the line that answers it."""
@@ -140,9 +164,11 @@ class Vm:
                 self._process.stderr.close()
         if self._channel is not None:
             self._channel.close()
+        if self._monitor is not None:
+            self._monitor.close()
         if self._scratch is not None:
             self._scratch.cleanup()
-        self._process = self._channel = self._scratch = None
+        self._process = self._channel = self._monitor = self._scratch = None
 
     def _file(self, name: str) -> Path:
         assert self._scratch is not None
@@ -154,21 +180,27 @@ class Vm:
             self._file("initrd").write_bytes(initramfs.build(self._agent))
         except OSError as error:
             raise ReplayError(f"cannot write the guest's initramfs: {error.strerror}", fix="df -h /tmp") from error
-        ours, theirs = socket.socketpair()
-        self._channel = ours
-        command = arguments(self.machine, self._file("initrd"), self._file("console"), theirs.fileno())
+        channel, serial = socket.socketpair()
+        monitor, control = socket.socketpair()
+        self._channel, self._monitor = channel, Monitor(monitor)
+        ports = serial.fileno(), control.fileno()
+        command = arguments(self.machine, self._file("initrd"), self._file("console"), *ports)
+        if self._snapshot is not None:
+            command += ["-incoming", f"exec:cat {shlex.quote(str(self._snapshot.path))}"]
+        if shutil.which("setpriv"):  # Linux: QEMU is killed when this process dies, even by SIGKILL
+            command = ["setpriv", "--pdeathsig", "KILL", *command]
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=ports,
                 start_new_session=True,  # Ctrl-C is ours to handle
-                preexec_fn=_die_with_parent(),
             )
         finally:
-            theirs.close()
+            serial.close()
+            control.close()
 
     def _await_greeting(self) -> None:
         end = time.monotonic() + self._boot_seconds
@@ -177,7 +209,7 @@ class Vm:
                 words = self._read_line(end).split(maxsplit=2)
                 if len(words) == 3 and words[0] == "hello":
                     break
-        except GuestDied as death:
+        except GuestDiedError as death:
             last = " / ".join(self.new_console()[-3:]) or "nothing on the console"
             raise ReplayError(f"the kernel {self.machine.image.path} does not boot ({last})") from death
         if int(words[1]) != VERSION:
@@ -191,7 +223,7 @@ class Vm:
             try:
                 data = self._channel.recv(65536)
             except TimeoutError:
-                raise GuestSilent("the guest does not answer") from None
+                raise GuestSilentError("the guest does not answer") from None
             except OSError:
                 data = b""
             if not data:
@@ -206,9 +238,9 @@ class Vm:
         try:
             status = self._process.wait(10)
         except subprocess.TimeoutExpired:
-            raise GuestDied("QEMU closed the channel to the guest") from None
+            raise GuestDiedError("QEMU closed the channel to the guest") from None
         if status == 0:
-            raise GuestDied("the guest went down")
+            raise GuestDiedError("the guest went down")
         said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
         detail = f": {said.splitlines()[-1]}" if said else ""
@@ -218,11 +250,3 @@ class Vm:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """Where the system can do it: QEMU is killed when this process dies, even by SIGKILL."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(1, signal.SIGKILL)
