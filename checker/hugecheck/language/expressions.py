@@ -456,6 +456,8 @@ class Expressions:
         if NONE_TYPE in (left.type, right.type):
             if not all(optional):
                 other = right.type if left.type == NONE_TYPE else left.type
+                if self._defs:  # a parameter `T or none` that was given a T
+                    return ir.Const(int(operator == "ne"), BOOL)
                 fail("type-mismatch", f"a `{other}` is never `none`", expr.span)
         elif (isinstance(a, IntType) and isinstance(b, IntType)) or (
             isinstance(a, SetType) and isinstance(b, SetType) and (a.element is None or b.element is None or a == b)
