@@ -25,6 +25,8 @@ from hugecheck.ir.rewrite import resolve
 HANG = -2
 """The result of an operation that goes round in the same states for ever."""
 
+DISABLED, STOPPED = -3, -4
+
 _SECTIONS_BEFORE_CYCLE_CHECK = 256
 
 
@@ -41,6 +43,14 @@ class Choices:
         position = len(self.asked)
         self.asked.append(n)
         return self.prescribed[position] if position < len(self.prescribed) else 0
+
+    def repeated(self) -> Choices:
+        """The same answers once more."""
+        return Choices(self.made())
+
+    def made(self) -> tuple[int, ...]:
+        """All answers given, for doing the same again."""
+        return (*self.prescribed, *([0] * (len(self.asked) - len(self.prescribed))))
 
     def others(self) -> list[tuple[int, ...]]:
         """The choice sequences that branch off after what was prescribed."""
@@ -83,6 +93,7 @@ class Machine:
         )
         self.code: Code = emit(program, self.layout, own)
         self.blocks = self.code.blocks
+        self.bases = [self.layout.frame_base(thread) for thread in range(threads)]
         self.operations = {name: self._compiled(code) for name, code in program.operations.items()}
 
     def _compiled(self, code: ir.OperationCode) -> CompiledOperation:
@@ -132,7 +143,7 @@ class Machine:
 
     def start(self, state: list[int], thread: int, operation: str, arguments: tuple[int, ...]) -> None:
         """Put the thread before the first section of an operation."""
-        base = self.layout.frame_base(thread)
+        base = self.bases[thread]
         compiled = self.operations[operation]
         for slot, value in zip(compiled.slots, arguments, strict=True):
             if slot is not None:
@@ -141,8 +152,7 @@ class Machine:
 
     def section(self, state: list[int], thread: int, choose: Chooser) -> int:
         """One transition of a thread that is inside an operation; see `explore.python` for the result."""
-        base = self.layout.frame_base(thread)
-        blocks = self.blocks
+        base, blocks = self.bases[thread], self.blocks
         outcome = GO_ON
         try:
             while outcome == GO_ON:
@@ -153,27 +163,33 @@ class Machine:
 
     def finish(
         self, state: list[int], thread: int, choose: Chooser, each: Callable[[], bool] | None = None
-    ) -> int | None:
-        """Run the thread to the end of its operation, undisturbed.
+    ) -> tuple[int, int]:
+        """Run the thread to the end of its operation, undisturbed. Gives the outcome and the number of sections before it.
 
-        Returns the result number, `HANG`, or None when a section is disabled (the state is garbage then) or `each`, called after each section
-        but the last, has returned True ("stop here").
+        The outcome is the number of the result, `HANG`, `DISABLED` (the section after those cannot happen; the state is garbage), or `STOPPED`
+        (`each`, called after each section but the last, has returned True).
         """
+        base, blocks = self.bases[thread], self.blocks
         sections, snapshot, power = 0, None, 1
-        while True:
-            outcome = self.section(state, thread, choose)
-            if outcome >= FINISHED:
-                return outcome - FINISHED
-            if outcome != SUSPENDED:
-                return None
-            if each is not None and each():
-                return None
-            sections += 1
-            if sections >= _SECTIONS_BEFORE_CYCLE_CHECK:
-                if snapshot is not None and state == snapshot:
-                    return HANG
-                if sections - _SECTIONS_BEFORE_CYCLE_CHECK >= power:
-                    snapshot, power = list(state), power * 2
+        try:
+            while True:
+                outcome = GO_ON
+                while outcome == GO_ON:
+                    outcome = blocks[state[base]](state, base, thread, choose)  # type: ignore[misc]
+                if outcome >= FINISHED:
+                    return outcome - FINISHED, sections
+                if outcome != SUSPENDED:
+                    return DISABLED, sections
+                sections += 1
+                if each is not None and each():
+                    return STOPPED, sections
+                if sections >= _SECTIONS_BEFORE_CYCLE_CHECK:
+                    if snapshot is not None and state == snapshot:
+                        return HANG, sections
+                    if sections - _SECTIONS_BEFORE_CYCLE_CHECK >= power:
+                        snapshot, power = list(state), power * 2
+        except Disabled:
+            return DISABLED, sections
 
     def result_name(self, result: int) -> str:
         return "HANG" if result == HANG else self.results[result]

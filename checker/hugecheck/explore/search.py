@@ -98,6 +98,8 @@ class _Search:
             for n, c in enumerate(clauses)
             if c.kind in ("always", "never", "sometimes")
         ]
+        self.unrest = any(not only_quiescent for _, _, _, only_quiescent in self.invariants)
+        """whether states within an operation matter"""
         self.finals = [(n, system.clauses[n]) for n, c in enumerate(clauses) if c.kind == "finally"]
         self.open = {n for n, c in enumerate(clauses) if c.kind not in ("deadlock", "result")}
         self.result_clause = next((n for n, c in enumerate(clauses) if c.kind == "result"), None)
@@ -188,7 +190,7 @@ class _Search:
                     pending.extend(reversed(choices.others()))
                     enabled = True
                     self.result.transitions += 1
-                    self._broken((*self._path(number), PathStep(move, _made(choices))), error)
+                    self._broken((*self._path(number), PathStep(move, choices.made())), error)
                     continue
                 pending.extend(reversed(choices.others()))
                 if not taken:
@@ -197,7 +199,7 @@ class _Search:
                 self.result.transitions += 1
                 key = tuple(after)
                 if key not in self.seen:
-                    self._visit(key, (number, PathStep(move, _made(choices))))
+                    self._visit(key, (number, PathStep(move, choices.made())))
                     following.append(key)
         if not enabled and not self.faulty:
             self._terminal(state, number)
@@ -233,20 +235,21 @@ class _Search:
         sections = 0
         inner: dict[int, PathStep] = {}
 
+        def here() -> tuple[PathStep, ...]:
+            return (*self._path(number), PathStep(move, choices.made(), sections))
+
         def inside() -> bool:
             nonlocal sections
             sections += 1
-            step = PathStep(move, _made(choices), sections)
-            for clause in self._violated(after, (*self._path(number), step), quiescent=False):
-                inner.setdefault(clause, step)
+            for clause in self._violated(after, here, quiescent=False):
+                inner.setdefault(clause, PathStep(move, choices.made(), sections))
             return False
 
-        taken = system.take(after, move, choices, inside)
+        taken = system.take(after, move, choices, inside if self.unrest else None)
         if taken.disabled:
             return False
         if inner:
-            path = (*self._path(number), PathStep(move, _made(choices)))
-            still = set(self._violated(after, path, quiescent=True))
+            still = set(self._violated(after, here, quiescent=True))
             for clause, step in inner.items():
                 if clause not in still:
                     self._found(clause, number, step)
@@ -259,7 +262,7 @@ class _Search:
             name = system.machine.result_name(taken.result)
             wanted = " or ".join(system.machine.result_name(r) for r in sorted(expected))
             self._found(
-                self.result_clause, number, PathStep(move, _made(choices)), f"the result is {name}, not {wanted}"
+                self.result_clause, number, PathStep(move, choices.made()), f"the result is {name}, not {wanted}"
             )
         return True
 
@@ -267,11 +270,12 @@ class _Search:
         self.seen[state] = len(self.parents)
         self.parents.append(parent)
         number = len(self.parents) - 1
-        for clause in self._violated(list(state), None, quiescent=self.system.quiescent(state)):
+        quiescent = self.system.quiescent(state)
+        for clause in self._violated(list(state), lambda: self._path(number), quiescent=quiescent):
             self._found(clause, number, None)
 
-    def _violated(self, state: list[int], path: tuple[PathStep, ...] | None, *, quiescent: bool) -> list[int]:
-        """The undecided clauses that this state decides: violates, or for `sometimes` reaches. `path`: to the state, if it is not the last one visited."""
+    def _violated(self, state: list[int], path: Callable[[], tuple[PathStep, ...]], *, quiescent: bool) -> list[int]:
+        """The undecided clauses that this state decides: violates, or for `sometimes` reaches. `path` leads to it."""
         out: list[int] = []
         for clause, holds, wanted, only_quiescent in self.invariants:
             if clause in self.open and (quiescent or not only_quiescent):
@@ -279,7 +283,7 @@ class _Search:
                     if bool(holds(state)) != wanted:
                         out.append(clause)
                 except ModelError as error:
-                    self._broken(self._path(len(self.parents) - 1) if path is None else path, error)
+                    self._broken(path(), error)
         return out
 
     def _terminal(self, state: tuple[int, ...], number: int) -> None:
@@ -354,8 +358,3 @@ def all_calls(system: System) -> list[Invocation]:
                 case _:
                     pass
     return out
-
-
-def _made(choices: Choices) -> tuple[int, ...]:
-    """The choices that were made, for replaying."""
-    return (*choices.prescribed, *([0] * (len(choices.asked) - len(choices.prescribed))))

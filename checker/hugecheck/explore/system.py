@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hugecheck.explore.layout import CONTROL, POSITION, TAKEN
-from hugecheck.explore.machine import HANG, Choices, Machine
+from hugecheck.explore.machine import DISABLED, HANG, STOPPED, Choices, Machine
 from hugecheck.explore.python import BLOCKED, FINISHED, Property
 from hugecheck.ir import program as ir
 from hugecheck.ir.liveness import Frame
@@ -61,7 +61,7 @@ class System:
             properties.append(Property("actor", (actor.variable,), actor.condition))
         self.machine = Machine(program, sizes, len(self.threads), scenario.initially, properties, frame)
         self.layout = self.machine.layout
-        self.bases = [self.layout.frame_base(t) for t in range(len(self.threads))]
+        self.bases = self.machine.bases
         self.ready = self.machine.code.properties.get("actor")
         self.clauses: dict[int, Callable[[list[int]], int]] = {
             n: self.machine.code.properties[f"clause {n}"]
@@ -140,22 +140,17 @@ class System:
             arguments = machine.arguments(state, move.call.operation, move.call.arguments)
             machine.start(state, thread, move.call.operation, arguments)
         if self.merged or thread == self.setup:
-            stopped = False
-            before_section: list[int] | None = None
-
-            def watch() -> bool:
-                nonlocal stopped, before_section
-                stopped = each is not None and each()
-                before_section = list(state)
-                return stopped
-
-            result = machine.finish(state, thread, choose, watch)
-            if result is None and before_section is not None and not stopped:
-                # A later section is disabled: the thread stands before it, and other choices there may go on.
-                state[:] = before_section
+            before = list(state)
+            result, sections = machine.finish(state, thread, choose, each)
+            if result == STOPPED:
+                return Taken(None, False, True)
+            if result == DISABLED:
+                if not sections:
+                    return Taken(None, True, False)
+                # The thread stands before the section that is disabled now; other choices there may go on.
+                state[:] = before
+                self._sections(state, thread, choose.repeated(), sections)
                 return Taken(None, False, False)
-            if result is None:
-                return Taken(None, not stopped, stopped)
             if result == HANG:
                 state[base + CONTROL] = 0
                 state[base + POSITION] = len(self.threads[thread].instructions)
@@ -169,6 +164,10 @@ class System:
             result = outcome - FINISHED
         self._advance(state, thread, over=False)
         return Taken(result, False, False)
+
+    def _sections(self, state: list[int], thread: int, choose: Choices, count: int) -> None:
+        for _ in range(count):
+            self.machine.section(state, thread, choose)
 
     def expected_results(self, state: list[int] | tuple[int, ...], move: Move) -> frozenset[int] | None:
         """The results that the scenario allows for the operation that the thread is in (or starts)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hugecheck.diagnostics import Diagnostic, Failure
 from hugecheck.explore.layout import ModelError, PoolExhausted
-from hugecheck.explore.machine import HANG, Choices, Machine
+from hugecheck.explore.machine import DISABLED, HANG, Choices, Machine
 from hugecheck.explore.system import observe, observe_properties
 from hugecheck.ir import liveness, sections, verify
 from hugecheck.ir import program as ir
@@ -203,13 +203,13 @@ class _Follow:
             after = list(state)
             try:
                 machine.start(after, 0, operation, arguments)
-                result = machine.finish(after, 0, choices)
+                result, _ = machine.finish(after, 0, choices)
             except ModelError as error:
                 out.append(({"error": f"{error.kind}: {error.message} ({error.site})"}, after))
                 pending.extend(choices.others())
                 continue
             pending.extend(choices.others())
-            if result is None:
+            if result == DISABLED:
                 if not choices.asked:
                     out.append(({"error": "the operation waits for ever"}, after))
                 continue
