@@ -20,12 +20,13 @@ class Boots:
     """Where guests come from. A context manager, as snapshots are files.
 
     `started` is told of every guest that starts, and whether it was restored. A snapshot is made when a second guest
-    of a kind is wanted, so that a session with one guest does not pay for it.
+    of a kind is wanted, so that a session with one guest does not pay for it; with `early`, when the first is.
     """
 
-    def __init__(self, started: Callable[[Machine, bool], None] | None = None) -> None:
+    def __init__(self, started: Callable[[Machine, bool], None] | None = None, *, early: bool = False) -> None:
         self._agent = agentbuild.binary().read_bytes()
-        self._started = started or (lambda machine, restored: None)
+        self._started = started or (lambda _machine, _restored: None)
+        self._early = early
         self._booted: list[Machine] = []
         self._snapshots: list[Snapshot] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -45,7 +46,7 @@ class Boots:
             if snapshot.machine.covers(wanted):
                 self._started(snapshot.machine, True)
                 return Vm(snapshot.machine, self._agent, snapshot=snapshot).__enter__()
-        again = any(machine.covers(wanted) for machine in self._booted)
+        again = self._early or any(machine.covers(wanted) for machine in self._booted)
         self._booted.append(wanted)
         self._started(wanted, False)
         vm = Vm(wanted, self._agent).__enter__()

@@ -11,7 +11,10 @@ from .errors import ReplayError
 
 
 def directory() -> Path:
-    """The cache directory of this user, by the convention of the platform."""
+    """The cache directory of this user: `$HUGECHECK_CACHE`, else by the convention of the platform."""
+    named = os.environ.get("HUGECHECK_CACHE")
+    if named:
+        return Path(named)
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     elif sys.platform == "win32":

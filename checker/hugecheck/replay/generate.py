@@ -27,31 +27,34 @@ class Options:
 
 WEIGHTS: dict[str, float] = {
     "write": 24,
-    "mmap": 17,
-    "read": 9,
-    "fork": 4,
-    "munmap": 5,
-    "madv_dontneed": 4,
-    "mremap": 2.2,
-    "mprotect": 0.7,
-    "exit": 1,
-    "set_nr": 5,
-    "set_overcommit": 2.2,
-    "mount": 4,
-    "umount": 1.2,
-    "create": 3,
-    "memfd": 3.5,
-    "close": 1.5,
-    "unlink": 1.4,
-    "truncate": 3,
-    "fallocate": 3,
-    "punch": 2.8,
+    "mmap": 13,
+    "read": 13,
+    "fork": 7,
+    "munmap": 7,
+    "madv_dontneed": 5,
+    "mremap": 3,
+    "mprotect": 0.8,
+    "exit": 1.2,
+    "set_nr": 4.5,
+    "set_overcommit": 1.6,
+    "mount": 2.5,
+    "umount": 0.6,
+    "create": 4,
+    "memfd": 4,
+    "close": 2.2,
+    "unlink": 2,
+    "truncate": 4,
+    "fallocate": 3.6,
+    "punch": 3.6,
     "shmget": 1.6,
-    "shmat": 2.5,
-    "shmdt": 0.6,
-    "shmrm": 0.6,
+    "shmat": 7,
+    "shmdt": 1,
+    "shmrm": 1.5,
 }
 """How likely each operation is, among those that have something to work on."""
+
+UNMAPPED = {"mmap": 40.0, "fork": 0.2, "set_nr": 3.0}
+"""What changes while nothing is mapped: most other operations have nothing to work on."""
 
 NODE_WEIGHTS = {"set_nr_node": 5.0, "set_nr_mempolicy": 3.0}
 CGROUP_WEIGHTS = {"cgroup": 2.5, "cgroup_move": 3.0}
@@ -64,6 +67,7 @@ FOLLOW: dict[str, tuple[tuple[str, float], ...]] = {
     "shmget": (("shmat", 0.3),),
     "fork": (("write", 0.25),),
     "write": (("write", 0.1),),
+    "mremap": (("write", 0.2),),
     "cgroup": (("cgroup_move", 0.8),),
 }
 """What often comes next when the operation succeeded."""
@@ -122,7 +126,7 @@ class Generator:
                     if step is not None:
                         return step
         for _ in range(100):
-            step = self._made(self._pick(self._weights))
+            step = self._made(self._pick(self._weights if self._mapped() else self._weights | UNMAPPED))
             if step is not None:
                 return step
         return self._set_nr()
@@ -146,7 +150,7 @@ class Generator:
 
     def _give_back(self) -> Step | None:
         """One step of putting things away, in an order that is often but not always the reverse of their making."""
-        wanted = self._pick({"exit": 4.0, "close": 3.0, "umount": 3.0, "set_nr": 2.0, "shmrm": 1.0, "unlink": 1.0})
+        wanted = self._pick({"exit": 4.0, "close": 3.0, "umount": 3.0, "set_nr": 2.0, "shmrm": 1.5, "unlink": 1.5})
         if wanted == "set_nr":
             return {"op": "set_nr", "n": 0}
         return self._made(wanted)
@@ -170,6 +174,9 @@ class Generator:
             if mapping.whole or not whole
         ]
         return self._random.choice(among) if among else None
+
+    def _mapped(self) -> bool:
+        return any(self._names.procs.values())
 
     def _file(self, fits: Callable[[File], bool]) -> str | None:
         among = [name for name, file in self._names.files.items() if fits(file)]
@@ -350,8 +357,11 @@ class Generator:
         return {"op": "fork", "proc": proc, "child": f"p{self._count['proc']}"}
 
     def _exit(self) -> Step | None:
-        proc = self._proc()
-        return None if proc is None else {"op": "exit", "proc": proc}
+        """A child more often than `p0`; the last process only towards the end, as little can happen without any."""
+        among = list(self._names.procs)
+        if not among or (len(among) == 1 and self._left >= self._tail and self._random.random() < 0.8):
+            return None
+        return {"op": "exit", "proc": self._random.choice([*among, among[-1]])}
 
     def _shmget(self) -> Step | None:
         return {"op": "shmget", "file": self._fresh("file", "f"), "pages": self._pages()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +39,8 @@ class Appender:
             while sent < len(data):
                 sent += os.write(self._file, data[sent:])
         except OSError as error:
-            os.ftruncate(self._file, self._size)
+            with contextlib.suppress(OSError):  # not a regular file: nothing to take back
+                os.ftruncate(self._file, self._size)
             raise ReplayError(
                 f"cannot write {self._path}: {error.strerror}; the traces so far are in it", fix=f"df -h {self._path}"
             ) from error

@@ -41,15 +41,21 @@ def online(id: str, nodes: int, player: Callable[[], Player]) -> Script:
 
 
 def record(
-    traces: Iterable[Trace], image: Image, *, accel: str = "tcg", started: Callable[[Machine, bool], None] | None = None
+    traces: Iterable[Trace],
+    image: Image,
+    *,
+    accel: str = "tcg",
+    started: Callable[[Machine, bool], None] | None = None,
+    boots: Boots | None = None,
 ) -> Iterator[Recorded]:
     """Run every trace on the kernel `image`, in the order given.
 
     A new guest is started where the next trace needs another kind, and after a trace that left the kernel in doubt: a
-    residue, a hang, a complaint on the console. Traces of the same kind that follow each other share a guest. `started` is told of each guest,
-    and whether it came from a snapshot of a booted one.
+    residue, a hang, a complaint on the console. Traces of the same kind that follow each other share a guest. `started`
+    is told of each guest, and whether it came from a snapshot of a booted one. With `boots` guests come from there, and
+    several calls can share its snapshots.
     """
-    return run((fixed(trace) for trace in traces), image, accel=accel, started=started)
+    return run((fixed(trace) for trace in traces), image, accel=accel, started=started, boots=boots)
 
 
 def run(
@@ -58,27 +64,35 @@ def run(
     *,
     accel: str = "tcg",
     started: Callable[[Machine, bool], None] | None = None,
+    boots: Boots | None = None,
 ) -> Iterator[Recorded]:
     """As `record`, for scripts. Closing the iterator kills the guest."""
-    with Boots(started) as boots:
-        vm: Vm | None = None
-        try:
-            for script in scripts:
-                machine = Machine(image, script.nodes, script.memory_mib, accel)
-                if vm is not None and not vm.machine.covers(machine):
-                    vm.close()
-                    vm = None
-                if vm is None:
-                    vm = boots.take(machine)
-                else:
-                    vm.resume()
-                played = play(vm, script.id, script.player())
-                if played.clean:
-                    vm.pause()
-                else:
-                    vm.close()
-                    vm = None
-                yield played.recorded
-        finally:
-            if vm is not None:
+    if boots is None:
+        with Boots(started) as own:
+            yield from _run(scripts, image, accel, own)
+    else:
+        yield from _run(scripts, image, accel, boots)
+
+
+def _run(scripts: Iterable[Script], image: Image, accel: str, boots: Boots) -> Iterator[Recorded]:
+    vm: Vm | None = None
+    try:
+        for script in scripts:
+            machine = Machine(image, script.nodes, script.memory_mib, accel)
+            if vm is not None and not vm.machine.covers(machine):
                 vm.close()
+                vm = None
+            if vm is None:
+                vm = boots.take(machine)
+            else:
+                vm.resume()
+            played = play(vm, script.id, script.player())
+            if played.clean:
+                vm.pause()
+            else:
+                vm.close()
+                vm = None
+            yield played.recorded
+    finally:
+        if vm is not None:
+            vm.close()
