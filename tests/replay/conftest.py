@@ -38,7 +38,7 @@ def ready(release: str) -> images.Image:
         agentbuild.compiler()
         return images.find(release, users_cache())
     except ReplayError as error:
-        missing(str(error))
+        missing(f"{error} ({error.fix})")
 
 
 @pytest.fixture(scope="session", params=images.SERIES)

@@ -79,7 +79,7 @@ def test_no_compiler_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path
     """The one that installs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    with pytest.raises(ReplayError, match="no C compiler found") as caught:
+    with pytest.raises(ReplayError, match="no C compiler") as caught:
         agentbuild.binary(tmp_path)
     assert "install" in caught.value.fix
 

@@ -18,7 +18,7 @@ from hugecheck.replay.boots import Boots
 from hugecheck.replay.errors import ReplayError
 from hugecheck.replay.generate import Generator, Options
 from hugecheck.replay.names import Names
-from hugecheck.replay.record import online, record, run
+from hugecheck.replay.record import Recorder, fixed, online, record, run
 from hugecheck.replay.trace import Recorded, Step, of_steps
 from hugecheck.replay.vm import Machine, Vm
 
@@ -97,7 +97,8 @@ def test_small_traces(kernel: images.Image) -> None:
     texts = {"residue": RESIDUE, "fork": FORK, "hang": HANG, "shm": SEGMENT}
     started: list[bool] = []
     traces = [of_steps(id, steps(text)) for id, text in texts.items()]
-    recorded = list(record(traces, kernel, started=lambda _, restored: started.append(restored)))
+    with Boots(lambda _, restored: started.append(restored)) as own:
+        recorded = list(record(traces, kernel, boots=own))
     for trace, text in zip(recorded, texts.values(), strict=True):
         assert answers(trace) == [answer for _, answer in map(parsed, text.strip().splitlines())], trace.id
         assert trace.kernel == kernel.release
@@ -152,6 +153,15 @@ def test_random_traces(kernel: images.Image, boots: Boots) -> None:
         for step in trace.steps:
             assert names.allows(step)
             names.apply(step)
+
+
+def test_a_bad_step_spoils_only_its_trace(newest: images.Image, boots: Boots) -> None:
+    """The step is named, and the next trace starts on a clean kernel."""
+    with Recorder(newest, boots=boots) as recorder:
+        with pytest.raises(ReplayError, match="a name that does not exist"):
+            recorder.play(fixed(of_steps("bad", steps("set_nr n=2\nread proc=p0 map=a page=0"))))
+        recorded = recorder.play(fixed(of_steps("good", steps("set_overcommit n=0"))))
+    assert answers(recorded) == ["ok 0 0 0 0"]
 
 
 def test_qemu_killed_in_the_middle(newest: images.Image, boots: Boots, tmp_path: Path) -> None:

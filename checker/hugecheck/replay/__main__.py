@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import images, trace
+from .boots import Boots
 from .errors import ReplayError
 from .generate import Generator, Options
 from .output import Appender
@@ -57,12 +58,10 @@ def random_scripts(seed: int, first: int, count: int, options: Options) -> Itera
 
 def _record(options: argparse.Namespace) -> None:
     image = images.inspect(options.kernel_image) if options.kernel_image else images.find(options.vm)
-    boots: list[bool] = []
+    restarts: list[bool] = []
     started, steps, traces = time.monotonic(), 0, 0
-    with Appender(options.output) as out:
-        for recorded in run(
-            _scripts(options), image, accel=options.accel, started=lambda _, restored: boots.append(restored)
-        ):
+    with Appender(options.output) as out, Boots(lambda _, restored: restarts.append(restored)) as guests:
+        for recorded in run(_scripts(options), image, accel=options.accel, boots=guests):
             out.write(recorded.to_line())
             traces, steps = traces + 1, steps + len(recorded.steps)
             if sys.stderr.isatty():
@@ -70,7 +69,7 @@ def _record(options: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     print(
         f"{traces} traces, {steps} steps on {image.release} in {seconds:.1f} s "
-        f"({steps / max(seconds, 0.001):.0f} steps/s), {boots.count(False)} boots, {boots.count(True)} restored",
+        f"({steps / max(seconds, 0.001):.0f} steps/s), {restarts.count(False)} boots, {restarts.count(True)} restored",
         file=sys.stderr,
     )
 

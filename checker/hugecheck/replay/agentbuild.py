@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -19,18 +20,18 @@ COMPILERS = ("cc", "gcc", "clang")
 
 
 def compiler() -> list[str]:
-    """The command of the C compiler: `$CC`, else the first of `cc`, `gcc` and `clang` that is there."""
+    """The command of the C compiler: `$CC`, else the first of `cc`, `gcc` and `clang` that is there.
+
+    The guest is an x86-64 machine; elsewhere `$CC` has to be a cross compiler.
+    """
     chosen = shlex.split(os.environ.get("CC", ""))
+    if not chosen and platform.machine().lower() not in ("x86_64", "amd64"):
+        raise ReplayError("the guest agent needs a compiler for x86-64 in $CC", fix="CC=x86_64-linux-gnu-gcc")
     for command in [chosen] if chosen else [[name] for name in COMPILERS]:
         if shutil.which(command[0]):
             return command
-    missing = chosen[0] if chosen else "no C compiler"
-    raise ReplayError(
-        f"{missing} found: it is needed to build the guest agent"
-        if not chosen
-        else f"the compiler `{missing}` of $CC is not there",
-        fix="apt-get install gcc libc6-dev",
-    )
+    what = f"the compiler `{chosen[0]}` of $CC is not there" if chosen else "no C compiler for the guest agent"
+    raise ReplayError(what, fix="apt-get install gcc libc6-dev")
 
 
 def binary(kept: Path | None = None) -> Path:

@@ -24,7 +24,7 @@ class Boots:
     """
 
     def __init__(self, started: Callable[[Machine, bool], None] | None = None, *, early: bool = False) -> None:
-        self._agent = agentbuild.binary().read_bytes()
+        self._agent: bytes | None = None
         self._started = started or (lambda _machine, _restored: None)
         self._early = early
         self._booted: list[Machine] = []
@@ -37,11 +37,19 @@ class Boots:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the snapshots. Guests that were taken are not concerned."""
         if self._scratch is not None:
             self._scratch.cleanup()
+        self._scratch = None
+        self._snapshots.clear()
 
     def take(self, wanted: Machine) -> Vm:
         """A guest that is clean and can do what `wanted` can. The caller closes it."""
+        if self._agent is None:
+            self._agent = agentbuild.binary().read_bytes()
         for snapshot in self._snapshots:
             if snapshot.machine.covers(wanted):
                 self._started(snapshot.machine, True)

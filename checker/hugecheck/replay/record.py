@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from .boots import Boots
 from .guest import Player, play
@@ -11,7 +13,7 @@ from .images import Image
 from .trace import Recorded, Trace, memory_mib, sized
 from .vm import Machine, Vm
 
-RANDOM_PAGES = 64
+RANDOM_PAGES = 32
 """More huge pages than a random trace can ever have."""
 
 
@@ -40,59 +42,68 @@ def online(id: str, nodes: int, player: Callable[[], Player]) -> Script:
     return Script(id, nodes, sized(nodes, RANDOM_PAGES), player)
 
 
-def record(
-    traces: Iterable[Trace],
-    image: Image,
-    *,
-    accel: str = "tcg",
-    started: Callable[[Machine, bool], None] | None = None,
-    boots: Boots | None = None,
-) -> Iterator[Recorded]:
-    """Run every trace on the kernel `image`, in the order given.
+class Recorder:
+    """Runs traces one after the other, each on a clean kernel. A context manager; leaving it kills the guest.
 
-    A new guest is started where the next trace needs another kind, and after a trace that left the kernel in doubt: a
-    residue, a hang, a complaint on the console. Traces of the same kind that follow each other share a guest. `started`
-    is told of each guest, and whether it came from a snapshot of a booted one. With `boots` guests come from there, and
-    several calls can share its snapshots.
+    A new guest is started where a trace needs another kind, and after a trace that left the kernel in doubt: a residue, a
+    hang, a complaint on the console. Between traces the guest stands still. With `boots` guests come from there, and
+    several recorders can share its snapshots.
     """
-    return run((fixed(trace) for trace in traces), image, accel=accel, started=started, boots=boots)
+
+    def __init__(self, image: Image, *, accel: str = "tcg", boots: Boots | None = None) -> None:
+        self._image = image
+        self._accel = accel
+        self._boots = boots or Boots()
+        self._shared = boots is not None
+        self._vm: Vm | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._give_up()
+        if not self._shared:
+            self._boots.close()
+
+    def play(self, script: Script) -> Recorded:
+        """Run one trace. After an exception the next call starts with a new guest."""
+        machine = Machine(self._image, script.nodes, script.memory_mib, self._accel)
+        if self._vm is not None and not self._vm.machine.covers(machine):
+            self._give_up()
+        if self._vm is None:
+            self._vm = self._boots.take(machine)
+        else:
+            self._vm.resume()
+        clean = False
+        try:
+            played = play(self._vm, script.id, script.player())
+            clean = played.clean
+        finally:
+            if clean:
+                self._vm.pause()
+            else:
+                self._give_up()
+        return played.recorded
+
+    def _give_up(self) -> None:
+        if self._vm is not None:
+            self._vm.close()
+        self._vm = None
+
+
+def record(
+    traces: Iterable[Trace], image: Image, *, accel: str = "tcg", boots: Boots | None = None
+) -> Iterator[Recorded]:
+    """Run every trace on the kernel `image`, in the order given; those of a kind that follow each other share a guest."""
+    return run((fixed(trace) for trace in traces), image, accel=accel, boots=boots)
 
 
 def run(
-    scripts: Iterable[Script],
-    image: Image,
-    *,
-    accel: str = "tcg",
-    started: Callable[[Machine, bool], None] | None = None,
-    boots: Boots | None = None,
+    scripts: Iterable[Script], image: Image, *, accel: str = "tcg", boots: Boots | None = None
 ) -> Iterator[Recorded]:
-    """As `record`, for scripts. Closing the iterator kills the guest."""
-    if boots is None:
-        with Boots(started) as own:
-            yield from _run(scripts, image, accel, own)
-    else:
-        yield from _run(scripts, image, accel, boots)
-
-
-def _run(scripts: Iterable[Script], image: Image, accel: str, boots: Boots) -> Iterator[Recorded]:
-    vm: Vm | None = None
-    try:
+    """As `record`, for scripts. A script is asked for when the one before is done. Closing the iterator kills the guest."""
+    with Recorder(image, accel=accel, boots=boots) as recorder:
         for script in scripts:
-            machine = Machine(image, script.nodes, script.memory_mib, accel)
-            if vm is not None and not vm.machine.covers(machine):
-                vm.close()
-                vm = None
-            if vm is None:
-                vm = boots.take(machine)
-            else:
-                vm.resume()
-            played = play(vm, script.id, script.player())
-            if played.clean:
-                vm.pause()
-            else:
-                vm.close()
-                vm = None
-            yield played.recorded
-    finally:
-        if vm is not None:
-            vm.close()
+            yield recorder.play(script)

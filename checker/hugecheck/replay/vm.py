@@ -215,6 +215,7 @@ class Vm:
         if int(words[1]) != VERSION:
             raise ReplayError("the guest agent speaks another version of the protocol")
         self.greeting = words[2]
+        self.new_console()  # what was said while booting concerns no trace
 
     def _read_line(self, end: float) -> str:
         assert self._channel is not None
