@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from hugecheck.explore.layout import CONTROL, SLOTS, Layout, make_layout
+from hugecheck.explore.layout import CONTROL, SLOTS, Layout, ModelError, make_layout
 from hugecheck.explore.python import (
     BLOCKED,
     FINISHED,
@@ -119,8 +119,11 @@ class Machine:
                 count *= layout.sizes[index]
             function = self.code.properties[f"initial {variable.name}"]
             last = layout.sizes[variable.indices[-1]] if variable.indices else 1
-            for position in range(count):
-                state[base + position] = function(state, position % last) if variable.indices else function(state)
+            try:
+                for position in range(count):
+                    state[base + position] = function(state, position % last) if variable.indices else function(state)
+            except ModelError as error:
+                raise ModelError(error.kind, error.message, error.site or variable.span) from error
         return state
 
     def arguments(self, state: list[int], operation: str, given: tuple[int | None, ...]) -> tuple[int, ...]:
