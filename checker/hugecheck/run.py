@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hugecheck.explore.engines import REFERENCE, Choice, Searched, search
 from hugecheck.explore.layout import PoolExhausted
-from hugecheck.explore.search import Explored, Finding, Limits, Progress, explore
+from hugecheck.explore.search import Explored, Finding, Limits, Progress
 from hugecheck.explore.system import System
 from hugecheck.ir import liveness, sections, verify
 from hugecheck.ir.program import Program
@@ -53,6 +54,8 @@ class KernelResult:
     bounded: frozenset[str]
     merged: bool
     meanings: Meanings
+    engine: str
+    note: str
 
 
 def run_scenario(
@@ -61,12 +64,13 @@ def run_scenario(
     limits: Limits,
     *,
     merge: bool = True,
+    engine: Choice | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> Iterator[KernelResult]:
     """The results on each of the kernels; with none given, of a model without a kernel table."""
     for kernel in kernels or ("",):
         switches = find_kernel(scenario.module, kernel, None) if kernel else frozenset()
-        yield run_on(scenario, kernel, switches, limits, merge=merge, report=report)
+        yield run_on(scenario, kernel, switches, limits, merge=merge, engine=engine, report=report)
 
 
 def build_program(scenario: Scenario, switches: frozenset[str]) -> Program:
@@ -84,6 +88,7 @@ def run_on(
     limits: Limits,
     *,
     merge: bool = True,
+    engine: Choice | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> KernelResult:
     """Search, again with larger pools when one turns out too small, and decide the clauses."""
@@ -93,21 +98,22 @@ def run_on(
     while True:
         system = System(scenario, program, sizes, frame, merge=merge)
         try:
-            explored = explore(system, limits, report)
+            searched = search(system, limits, report, engine or Choice(REFERENCE))
         except PoolExhausted as exhausted:
             if exhausted.index in scenario.bounded or exhausted.size > MAX_POOL:
-                explored = Explored(
-                    reason=f"`{exhausted.index} {sizes[exhausted.index]}` is too small: an execution needs {exhausted.size}"
-                )
+                size = sizes[exhausted.index]
+                reason = f"`{exhausted.index} {size}` is too small: an execution needs {exhausted.size}"
+                searched = Searched(Explored(reason=reason), REFERENCE)
             else:
                 kind = scenario.module.indexes[exhausted.index].kind
                 sizes[exhausted.index] = max(exhausted.size, 2 * sizes[exhausted.index] if kind == "pool" else 0)
                 continue
         break
-    return _decide(scenario, kernel, system, explored, sizes)
+    return _decide(scenario, kernel, system, searched, sizes)
 
 
-def _decide(scenario: Scenario, kernel: str, system: System, explored: Explored, sizes: dict[str, int]) -> KernelResult:
+def _decide(scenario: Scenario, kernel: str, system: System, searched: Searched, sizes: dict[str, int]) -> KernelResult:
+    explored = searched.explored
     results: list[ClauseResult] = []
     for number, clause in enumerate(scenario.clauses):
         finding = explored.findings.get(number)
@@ -152,7 +158,17 @@ def _decide(scenario: Scenario, kernel: str, system: System, explored: Explored,
             )
         )
     meanings = Meanings(scenario.module, system.machine)
-    return KernelResult(kernel, tuple(results), explored, sizes, scenario.bounded, system.merged, meanings)
+    return KernelResult(
+        kernel,
+        tuple(results),
+        explored,
+        sizes,
+        scenario.bounded,
+        system.merged,
+        meanings,
+        searched.engine,
+        searched.note,
+    )
 
 
 def _verdict(clause: Clause, finding: Finding | None, explored: Explored) -> str:

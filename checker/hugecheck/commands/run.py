@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hugecheck.commands.status import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_GAVE_UP, EXIT_OK, worst
 from hugecheck.diagnostics import Diagnostic, Failure, fail, render, to_json
+from hugecheck.explore.engines import NATIVE, Choice
 from hugecheck.explore.search import Limits, Progress
 from hugecheck.language.kernels import find_kernel
 from hugecheck.language.loader import load_scenario
@@ -39,6 +40,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with a single thread too, make every atomic section a transition of its own",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "reference", "native"),
+        default="auto",
+        help="reference: Python; native: generated C; auto: native for what turns out to be large (default)",
+    )
+    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="threads of the native engine")
+    parser.add_argument("--keep-c", type=Path, metavar="DIR", help="leave the generated C in this folder")
     parser.add_argument("--quiet", action="store_true", help="verdicts only, no counterexamples")
 
 
@@ -51,6 +60,7 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     limits = Limits(options.depth, options.max_states, options.max_seconds, options.max_memory)
+    engine = Choice(options.engine, options.threads, options.keep_c)
     statuses: list[int] = []
     results: list[dict[str, object]] = []
     errors: list[Diagnostic] = []
@@ -62,7 +72,9 @@ def run(options: argparse.Namespace) -> int:
             if not options.json:
                 print(f"{spec}: {scenario.title}" if scenario.title else spec)
             report = _report if sys.stderr.isatty() else None
-            for result in run_scenario(scenario, kernels, limits, merge=not options.no_merge, report=report):
+            for result in run_scenario(
+                scenario, kernels, limits, merge=not options.no_merge, engine=engine, report=report
+            ):
                 if report is not None:
                     print("\r\033[K", end="", file=sys.stderr)
                 statuses.append(_status(result))
@@ -135,7 +147,8 @@ def _entry(spec: str, result: KernelResult, clause: ClauseResult) -> dict[str, o
         "stopped": explored.reason,
         "covered": result.sizes,
         "merged": result.merged,
-        "engine": "reference",
+        "engine": result.engine,
+        "note": result.note,
         "seconds": round(explored.seconds, 3),
         "trace": trace_json(clause.trace) if clause.trace is not None else [],
     }
@@ -162,7 +175,10 @@ def _text(result: KernelResult, *, quiet: bool) -> list[str]:
     out.append(
         f"  {explored.states:,} states, {explored.transitions:,} transitions, depth {explored.depth}, {explored.seconds:.2f} s; "
         + ("complete" if explored.complete else f"stopped: {explored.reason}")
+        + ("; native engine" if result.engine == NATIVE else "")
     )
+    if result.note:
+        out.append(f"  note: {result.note}")
     if covered:
         out.append(f"  covered: {covered}" + ("; a whole operation is one transition" if result.merged else ""))
     return out
