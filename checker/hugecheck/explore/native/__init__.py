@@ -32,11 +32,13 @@ class NativeUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`workers`: threads of the search. `level`: how hard the compiler tries. `keep`: a folder in which the generated text is left."""
+    """`workers`: threads of the search. `level`: how hard the compiler tries. `keep`: a folder in which the generated text is left.
+    `extra`: more flags for the compiler."""
 
     workers: int = 1
     level: str = "-O1"
     keep: Path | None = None
+    extra: tuple[str, ...] = ()
 
 
 def explore(
@@ -76,7 +78,7 @@ def _attempt(
     emitted = emit(system, ranges, halfway=halfway)
     if options.keep is not None:
         _keep(emitted, options.keep)
-    with start(system, emitted, limits, options.workers, options.level) as search:
+    with start(system, emitted, limits, options.workers, options.level, options.extra) as search:
         explored = search.run(report, started)
     _remember(system, ranges)
     return explored

@@ -262,9 +262,9 @@ class Search:
             result.never.append((call, state))
 
 
-def start(system: System, emitted: Emitted, limits: Limits, workers: int, level: str) -> Search:
+def start(system: System, emitted: Emitted, limits: Limits, workers: int, level: str, extra: tuple[str, ...]) -> Search:
     """Compile (or find in the cache) and set up. Raises `CompilerError`."""
-    return Search(system, emitted, load(build(emitted.text, level)), limits, workers)
+    return Search(system, emitted, load(build(emitted.text, level, extra)), limits, workers)
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:

@@ -17,7 +17,7 @@
 #include "states.h"
 #include "workers.h"
 
-enum { CHUNK = 256, MAX_CHUNKS = 64, AHEAD = 12 };
+enum { CHUNK = 256, MAX_CHUNKS = 64, AHEAD = 16, NEAR = 8 };
 
 /* why the search is over */
 enum {
@@ -137,6 +137,8 @@ static NOINLINE int chunk_grow(struct chunk *c, int origins)
 /* Keep the choices of the transition at hand; their place. */
 static NOINLINE uint32_t keep_choices(struct chunk *c, const struct context *x)
 {
+    if (x->asked == 0)
+        return 0;
     if (c->choice_count + (uint32_t)x->asked > c->choice_capacity) {
         uint32_t n = c->choice_capacity * 2 + (uint32_t)x->asked + 64;
         if (!grow((void **)&c->choices, n * sizeof(value))) {
@@ -483,6 +485,12 @@ static void insert_shard(void *who, int shard, int worker)
         for (uint32_t i = 0; i < count; i++) {
             if (i + AHEAD < count)
                 __builtin_prefetch(&table[home_of(s, c->hashes[mine[i + AHEAD]])], 1);
+            if (i + NEAR < count) {
+                /* the entry has arrived: fetch the state that it will be compared with */
+                uint64_t near = c->hashes[mine[i + NEAR]], entry = table[home_of(s, near)];
+                if (entry >> 32 == (uint32_t)near && entry)
+                    __builtin_prefetch(entry_state(g, (uint32_t)entry - 1));
+            }
             uint32_t k = mine[i];
             const word *w = c->out + (size_t)k * WORDS;
             uint64_t hash = c->hashes[k], place = home_of(s, hash), entry;
@@ -769,8 +777,8 @@ const value *search_path(struct search *g, uint32_t number, uint64_t *size)
         }
         g->path[used++] = o->move;
         g->path[used++] = o->choice_count;
-        memcpy(g->path + used, c.choices + o->choices, o->choice_count * sizeof(value));
-        used += o->choice_count;
+        for (uint32_t i = 0; i < o->choice_count; i++)
+            g->path[used++] = c.choices[o->choices + i];
     }
     chunk_free(&c);
     free(chain);
