@@ -18,6 +18,11 @@ class Command(Protocol):
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "check the clauses of spec files; the shortest counterexample of each that fails"),
     "conform": ("conform", "compare the model with recordings of real kernels; the first divergence of each"),
+    "record": ("record", "run steps on a real kernel, and write down what it answers"),
+    "replay": ("replay", "does a counterexample happen on a real kernel? model and kernel side by side"),
+    "emit": ("emit", "write a trace as a reproducer: a C program, a shell script, or an LTP test"),
+    "fuzz": ("fuzz", "random sequences on a real kernel and in the model at once; what differs, shrunk"),
+    "vm": ("vm", "fetch a kernel to boot, or list those that are there"),
     "show": ("show", "look at a recording, or at the program of a spec or model"),
     "new": ("new", "write a small spec to start from"),
     "help": ("explain_id", "explain a diagnostic by its id, or list them all"),
