@@ -104,7 +104,7 @@ def find(wanted: str, kept: Path | None = None) -> Image:
     for path in sorted(_folder(kept).glob("*/bzImage")):
         if matches(wanted, path.parent.name.partition("-")[0]):
             inspect(path)  # it is there, so say what is wrong with it
-    raise ReplayError(f"no kernel image for {wanted}", fix=f"python -m hugecheck.replay fetch {wanted}")
+    raise ReplayError(f"no kernel image for {wanted}", fix=f"hugecheck vm fetch {wanted}")
 
 
 def fetch(wanted: str, kept: Path | None = None, run: Run | None = None) -> Image:

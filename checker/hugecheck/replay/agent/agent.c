@@ -7,6 +7,9 @@
  *   E                        the teardown after the trace            -> e ok|stuck <counters>
  *
  * After a step that hung or died the rest of the trace is answered with `s` (skipped).
+ *
+ * As `agent host DIR` it is an ordinary process of root's, first in pid, mount and IPC namespaces of its own (host.py),
+ * and talks on its standard streams. DIR becomes its root, so that it sees the same paths as in a guest.
  */
 #define _GNU_SOURCE
 #include "agent.h"
@@ -117,6 +120,22 @@ static void prepare(void)
 	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
 }
 
+/* No /dev, no cgroups, no real-time priority: what is not needed stays as it is. */
+static bool prepare_host(const char *root)
+{
+	if (getpid() != 1 || mount("none", root, "tmpfs", 0, "size=1m") < 0 || chroot(root) < 0 || chdir("/") < 0)
+		return false;
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mkdir("/mnt", 0755);
+	if (mount("none", "/proc", "proc", 0, NULL) < 0 || mount("none", "/sys", "sysfs", 0, NULL) < 0)
+		return false;
+	slots = mmap(NULL, SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	from_host = stdin;
+	host = stdout;
+	return true;
+}
+
 static bool open_host(void)
 {
 	struct termios raw;
@@ -134,26 +153,39 @@ static bool open_host(void)
 	return from_host && host;
 }
 
-int main(void)
+static void leave(bool on_host)
+{
+	if (on_host)
+		_exit(0);
+	reboot(RB_POWER_OFF);
+}
+
+int main(int argc, char **argv)
 {
 	static char line[512];
 	struct utsname kernel;
 	sigset_t child;
+	bool on_host = argc == 3 && !strcmp(argv[1], "host");
 
-	prepare();
+	if (on_host && !prepare_host(argv[2])) {
+		perror("hugecheck agent");
+		return 1;
+	}
+	if (!on_host)
+		prepare();
 	counters_open();
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
-	if (!open_host() || slot_start(0, "controller", controller_body) != OK) {
+	if ((!on_host && !open_host()) || slot_start(0, "controller", controller_body) != OK) {
 		perror("hugecheck agent");
-		reboot(RB_POWER_OFF);
+		leave(on_host);
 	}
 	uname(&kernel);
 	fprintf(host, "\nhello %d %s %s\n", PROTOCOL, kernel.release, kernel.version);
 	fflush(host);
 	while (fgets(line, sizeof(line), from_host))
 		serve(line);
-	reboot(RB_POWER_OFF);
+	leave(on_host);
 	return 0;
 }
