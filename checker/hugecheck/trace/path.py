@@ -69,7 +69,13 @@ def trace_of(system: System, path: Sequence[PathStep]) -> Trace:
             _run(system, state, move, path_step)
             continue
         if move.call is not None:
-            arguments = machine.arguments(state, move.call.operation, move.call.arguments)
+            try:
+                arguments = machine.arguments(state, move.call.operation, move.call.arguments)
+            except ModelError:  # a default cannot be evaluated: the path ends here
+                name = move.call.operation
+                seen = observe(machine, state, scenario.elements)
+                steps.append(TraceStep(system.threads[move.thread].name, None, name, name, {}, BROKEN, seen))
+                break
             step = _step(system, spelling, move, move.call.operation, arguments)
             steps.append(step)
             current[move.thread] = step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hugecheck.explore.layout import CONTROL
+from hugecheck.explore.layout import CONTROL, ModelError
 from hugecheck.explore.machine import Choices, Machine
 from hugecheck.explore.python import emit_waits
 from hugecheck.explore.search import PathStep
@@ -37,8 +37,11 @@ def refusal(machine: Machine, elements: Elements, state: list[int], operation: s
         if isinstance(piece, str):
             out.append(piece)
         else:
-            value = machine.code.properties[f"reason {operation} {number} {position}"](state, *arguments)
-            out.append(str(spelling.value(int(value), piece.type)))
+            try:
+                value = machine.code.properties[f"reason {operation} {number} {position}"](state, *arguments)
+                out.append(str(spelling.value(int(value), piece.type)))
+            except ModelError:
+                out.append("?")
     return "".join(out)
 
 
