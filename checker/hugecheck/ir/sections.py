@@ -239,6 +239,7 @@ class _Builder:
                 return self.leave(None, error, then, state)
             case ir.Atomic(_, body, site):
                 if context.section:
+                    _refuse_await(body)
                     return self.code(Rest(body, 0, context, then), state)
                 waits = bool(body) and isinstance(body[0], ir.Await)
                 begin = Begin(statement, context, then)
@@ -454,6 +455,8 @@ class _Builder:
                     test_ = self.resolve(where) if where is not None else None
                     out.append(ir.Choose(local, rewrite_domain(domain, self.resolve_one), test_))
                 case ir.Atomic(_, body, _):
+                    if in_section:
+                        _refuse_await(body)
                     out.extend(self.flat(body, in_section=True))
                 case ir.Call():
                     out.extend(self.flat_statements(statement, in_section=in_section))
@@ -501,6 +504,11 @@ class _Builder:
 
     def resolve_one(self, expr: ir.Expr) -> ir.Expr:
         return ir.Const(int(expr.switch in self.switches), BOOL) if isinstance(expr, ir.Has) else expr
+
+
+def _refuse_await(body: ir.Block_) -> None:
+    if body and isinstance(body[0], ir.Await):
+        fail("misplaced", "this function is called inside an atomic section, where nothing can wait", body[0].site)
 
 
 def error_local(function: str) -> ir.Local:
