@@ -221,6 +221,7 @@ def observe_properties(module: ir.Module) -> list[Property]:
 def observe(machine: Machine, state: list[int], elements: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
     """What a trace shows in this state (`after` in spec/trace-format.md): counters, and tables with at least one entry."""
     out: dict[str, object] = {}
+    lists: set[str] = set()
     for number, observed in enumerate(machine.program.module.observes):
         value = machine.code.properties[f"observe {number}"]
         if not observed.table:
@@ -229,9 +230,16 @@ def observe(machine: Machine, state: list[int], elements: Mapping[str, tuple[str
         assert observed.variable is not None
         index = getattr(observed.variable.type, "name", "")
         where = machine.code.properties.get(f"where {number}")
-        for element, name in enumerate(elements.get(index, ())):
+        named = machine.program.module.indexes[index].kind == "named"
+        for element, name in enumerate(elements.get(index, ()) if named else range(machine.layout.sizes[index])):
             if where is None or where(state, element):
                 table = out.setdefault(observed.table, {})
                 assert isinstance(table, dict)
                 table.setdefault(name, {})[observed.name] = int(value(state, element))
+        if not named and observed.table in out:
+            lists.add(observed.table)
+    for name in lists:
+        table = out[name]
+        assert isinstance(table, dict)
+        out[name] = list(table.values())
     return out

@@ -345,6 +345,12 @@ class Expressions:
                 self._mismatch("an element of an index type", element.type, span)
             return ir.Apply("in", (element, ir.Load(f"initially.{element.type.name}", (), SetType(element.type))), BOOL)
         if name == "size":
+            if (
+                isinstance(args[0], s.Name)
+                and args[0].name in self.symbols.indexes
+                and args[0].name not in scope.locals
+            ):
+                return ir.IndexSize(args[0].name, NAT)
             value = self.check(args[0], scope)
             if not isinstance(value.type, SetType):
                 self._mismatch("a set", value.type, span)

@@ -19,6 +19,8 @@ MAX_STATES = 10_000
 """states followed at once; beyond that the recording is given up"""
 MAX_POOL = 1_000_000
 SMALL_PAGES = 32
+NODES = "node"
+"""the index type whose size is the number of NUMA nodes of a recording (its field `nodes`)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,20 @@ class Follower:
 
     def _sizes(self, recording: Recording, names: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
         sizes: dict[str, int] = {}
+        if recording.nodes != 1 and NODES not in self.module.indexes:
+            raise Failure(
+                (
+                    Diagnostic(
+                        "bad-trace",
+                        f"{recording.file}: `{recording.id}` was made on {recording.nodes} NUMA nodes, and the model has one",
+                        help=f"a model with several has an index type `{NODES}`",
+                    ),
+                )
+            )
         for index in self.module.indexes.values():
+            if index.name == NODES:
+                sizes[index.name] = recording.nodes
+                continue
             match index.kind:
                 case "fixed":
                     sizes[index.name] = index.size
@@ -124,8 +139,7 @@ class _Follow:
                 return Followed(self.recording, done, self.loose, divergence)
             done += 1
         if self.teardown is not None and not (self.recording.steps and self.recording.steps[-1].result == "HANG"):
-            counters = [o.name for o in self.machine.program.module.observes if not o.table]
-            residue = self.recording.residue or dict.fromkeys(counters, 0)
+            residue = self.recording.residue or _zero(self._shown(self.machine.initial()))
             _, divergence = self._step(
                 states, self.teardown, (), {"result": "ok", "after": residue}, len(self.recording.steps) + 1
             )
@@ -224,6 +238,18 @@ class _Follow:
 
     def _shown(self, state: list[int]) -> dict[str, object]:
         return observe(self.machine, state, self.names)
+
+
+def _zero(shown: Mapping[str, object]) -> dict[str, object]:
+    """What is seen when nothing is left: the same counters and lists as at the start, all 0."""
+    return {
+        name: [_zero(row) for row in value]
+        if isinstance(value, list)
+        else _zero(value)
+        if isinstance(value, dict)
+        else 0
+        for name, value in shown.items()
+    }
 
 
 def _names(recording: Recording, module: ir.Module) -> dict[str, tuple[str, ...]]:
