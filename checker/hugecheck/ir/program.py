@@ -487,6 +487,37 @@ class Law:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A candidate for an inductive law over all states. kind: invariant, lemma (not reported as a result)"""
+
+    kind: str
+    name: str
+    text: str
+    condition: Expr
+    span: Span
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Theorem:
+    """`prove`: the fact `name` (or `CONTRACT`) on a system with these switches. `using`: the facts that may help, None for all. `assumed` holds in
+    every state by hypothesis. `verdict` and `sections` are what the author expects."""
+
+    name: str
+    switches: frozenset[str]
+    using: tuple[str, ...] | None
+    assumed: Expr | None
+    verdict: str
+    sections: tuple[str, ...]
+    span: Span
+
+
+CONTRACT = "contract"
+"""the theorem that every module has: its asserts hold and every value stays in its type"""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Switch:
     name: str
     text: str
@@ -532,6 +563,8 @@ class Module:
     kernels: tuple[Kernel, ...]
     actor: Actor | None
     results: tuple[str, ...]
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    theorems: tuple[Theorem, ...] = ()
 
 
 # ---------------------------------------------------------------- programs

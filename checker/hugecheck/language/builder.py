@@ -188,6 +188,25 @@ class Builder:
     def decl_law(self, tree: Node, c: list[Node]) -> declared.LawDecl:
         return declared.LawDecl(str(c[0]), _text(c[1]), len(c) > 3, self.expr(c[-1]), self.span(c[0]))
 
+    def decl_fact(self, tree: Node, c: list[Node]) -> declared.FactDecl:
+        text = _text(c[2]) if isinstance(c[2], Token) and c[2].type == "STRING" else ""
+        return declared.FactDecl(str(c[0]), str(c[1]), text, self.expr(c[-1]), self.span(c[1]))
+
+    def decl_prove(self, tree: Node, c: list[Node]) -> declared.ProveDecl:
+        parts = {str(x.data): x.children for x in c if isinstance(x, Tree)}
+        using = parts.get("prove_using")
+        assumed = parts.get("prove_assuming")
+        verdict, *sections = parts.get("prove_expect", ["proved"])
+        return declared.ProveDecl(
+            str(c[0]),
+            tuple(str(x) for x in parts.get("prove_with", ())),
+            tuple(str(x) for x in using) if using is not None else None,
+            self.expr(assumed[0]) if assumed is not None else None,
+            str(verdict),
+            tuple(str(x) for x in sections if x is not None),
+            self.span(c[0]),
+        )
+
     def decl_switch(self, tree: Node, c: list[Node]) -> declared.SwitchDecl:
         name, text, *rest = (x for x in c if x is not None)
         subject = next((_text(x) for x in rest if x.type == "STRING"), "")

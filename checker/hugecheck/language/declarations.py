@@ -20,6 +20,7 @@ from hugecheck.language.statements import Statements
 from hugecheck.language.symbols import FAILURES, FunctionHead, Scope, Symbols
 
 D = TypeVar("D")
+PROOF_VERDICTS = ("proved", "refuted", "not_inductive")
 PROPERTY = Scope({}, lax=True, counters=True)
 
 
@@ -64,6 +65,11 @@ class _Model:
         self._each(declared.OperationDecl, lambda d: operations.setdefault(d.name, self._operation(d)))
         self._each(declared.MeaningDecl, lambda d: meanings.append(self._meaning(d)))
         self._each(declared.LawDecl, lambda d: laws.setdefault(d.name, self._law(d)))
+        facts: dict[str, ir.Fact] = {}
+        theorems: list[ir.Theorem] = []
+        self._each(declared.FactDecl, lambda d: facts.setdefault(d.name, self._fact(d)))
+        laws |= {f.name: ir.Law(f.name, f.text, False, f.condition, f.span) for f in facts.values()}
+        self._each(declared.ProveDecl, lambda d: theorems.append(self._theorem(d, facts, {*functions, *operations})))
         self._each(declared.KernelDecl, lambda d: kernels.append(self._kernel(d)))
         self._recursion(functions)
         self._stop()
@@ -83,6 +89,8 @@ class _Model:
             tuple(kernels),
             actors[0] if actors else None,
             tuple(y.results),
+            facts,
+            tuple(theorems),
         )
         return module, y
 
@@ -349,6 +357,30 @@ class _Model:
     def _law(self, d: declared.LawDecl) -> ir.Law:
         self._unique("law", d.name, d.span)
         return ir.Law(d.name, d.text, d.quiescent, self.expressions.condition(d.condition, PROPERTY), d.span)
+
+    def _fact(self, d: declared.FactDecl) -> ir.Fact:
+        self._unique("law", d.name, d.span)
+        return ir.Fact(d.kind, d.name, d.text, self.expressions.condition(d.condition, PROPERTY), d.span)
+
+    def _theorem(self, d: declared.ProveDecl, facts: dict[str, ir.Fact], sections: set[str]) -> ir.Theorem:
+        for name in (d.name, *(d.using or ())):
+            if name not in facts and name != ir.CONTRACT:
+                fail(
+                    "unknown-name",
+                    f"there is no invariant or lemma `{name}`",
+                    d.span,
+                    help=suggest(name, [*facts, ir.CONTRACT]),
+                )
+        for switch in d.switches:
+            if switch not in self.symbols.switches:
+                fail("unknown-switch", f"there is no switch `{switch}`", d.span, help=suggest(switch, self.symbols.switches))
+        if d.verdict not in PROOF_VERDICTS:
+            fail("bad-expect", f"`{d.verdict}` is no verdict on a proof", d.span, help=suggest(d.verdict, PROOF_VERDICTS))
+        for section in d.sections:
+            if section not in sections:
+                fail("unknown-name", f"there is no operation or function `{section}`", d.span, help=suggest(section, sections))
+        assumed = self.expressions.condition(d.assumed, PROPERTY) if d.assumed is not None else None
+        return ir.Theorem(d.name, frozenset(d.switches), d.using, assumed, d.verdict, d.sections, d.span)
 
     def _actor(self, d: declared.ActorDecl) -> ir.Actor:
         self._unique("actor", "actor", d.span)

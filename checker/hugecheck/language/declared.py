@@ -177,6 +177,30 @@ class LawDecl:
 
 
 @dataclass(frozen=True, slots=True)
+class FactDecl:
+    """kind: invariant, lemma"""
+
+    kind: str
+    name: str
+    text: str
+    condition: Expr
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ProveDecl:
+    """`prove name with switches using facts assuming always assumed expect verdict by sections`; `using` None: all facts"""
+
+    name: str
+    switches: tuple[str, ...]
+    using: tuple[str, ...] | None
+    assumed: Expr | None
+    verdict: str
+    sections: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchDecl:
     name: str
     text: str
@@ -323,6 +347,8 @@ Declaration: TypeAlias = (
     | ObserveDecl
     | MeaningDecl
     | LawDecl
+    | FactDecl
+    | ProveDecl
     | SwitchDecl
     | KernelDecl
     | KernelsDecl

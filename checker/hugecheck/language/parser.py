@@ -236,7 +236,7 @@ def _accepted(error: UnexpectedInput) -> Iterable[str]:
 # What is expected, in words: sets of tokens that mean one thing together, then single tokens.
 _VALUE = {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "BOOL", "MINUS", "NOT", "IF", "QUANTIFIER"}
 _GROUPS: tuple[tuple[set[str], set[str], str], ...] = (
-    ({"VAR", "OPERATION", "PROCESS"}, {"$END", "_NL", "STRING", "GHOST", "CLAUSE", "LOCK_KIND"}, "a declaration"),
+    ({"VAR", "OPERATION", "PROCESS"}, {"$END", "_NL", "STRING", "GHOST", "CLAUSE", "LOCK_KIND", "FACT"}, "a declaration"),
     ({"LET", "ATOMIC", "WHILE"}, {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "BOOL", "TRY", "_NL"}, "a statement"),
     ({"ANY", "REPEAT", "CHECK"}, {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "EQ", "_NL"}, "a step"),
     ({"SET", "COUNT", "NAME"}, _VALUE | {"SET", "COUNT"}, "a type"),
@@ -275,6 +275,7 @@ _WORDS = {
     "VERSION": "a kernel version",
     "CLAUSE": "a clause",
     "GHOST": "`ghost`",
+    "FACT": "`invariant` or `lemma`",
     "LOCK_KIND": "a lock",
     "__ANON_0": "`->`",
     "__ANON_1": "`..`",
