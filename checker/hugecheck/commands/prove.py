@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             if options.recheck:
                 wrong[result.number] = recheck.recheck(made[entry], None)
         if not options.json:
-            print("\n".join(_text(result, wrong.get(result.number), quiet=options.quiet)), flush=True)
+            print("\n".join(_text(result, wrong.get(result.number), quiet=options.quiet, asked=not options.no_trace)), flush=True)
     if options.certificates is not None:
         certificate.write(options.certificates, options.model, made)
     statuses = [_status(r, wrong.get(r.number)) for r in results]
@@ -73,7 +73,7 @@ def _status(result: Result, wrong: list[str] | None) -> int:
     return EXIT_OK if result.as_expected else EXIT_FAILED
 
 
-def _text(result: Result, wrong: list[str] | None, *, quiet: bool) -> list[str]:
+def _text(result: Result, wrong: list[str] | None, *, quiet: bool, asked: bool) -> list[str]:
     theorem = result.theorem
     conditions = f" with {', '.join(sorted(theorem.switches))}" if theorem.switches else ""
     conditions += " under its assumption" if theorem.assumed is not None else ""
@@ -97,6 +97,9 @@ def _text(result: Result, wrong: list[str] | None, *, quiet: bool) -> list[str]:
     elif result.counterexample is not None:
         out += [f"    {line}" for line in lines(result.counterexample)]
     if result.verdict == NOT_INDUCTIVE:
+        if not asked:
+            out.append("    Whether that state can be reached was not asked (--no-trace).")
+            return out
         sizes = ", ".join(f"{n} of each index type and numbers to {v}" for n, v in ATTEMPTS)
         out.append(
             f"    Whether that state can be reached is not known (the explorer looked at up to {STATES:,} states with each of: {sizes})."

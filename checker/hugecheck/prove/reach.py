@@ -15,13 +15,13 @@ from hugecheck.explore.search import Limits
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import BOOL, NAT, BoolType, EnumType, IndexType, IntType, OptionalType, Type
 from hugecheck.language.scenario import AnyOf, Clause, Invocation, Jump, Scenario, Thread
-from hugecheck.prove.system import with_entries
+from hugecheck.prove.system import ENTRY, with_entries
 from hugecheck.run import run_on
 from hugecheck.trace.path import Trace
 
 STATES = 20_000
 """how many states the explorer visits in an attempt"""
-ATTEMPTS = ((1, 2), (2, 2), (1, 4))
+ATTEMPTS = ((1, 1), (1, 2), (2, 2), (1, 4))
 """(elements of each index type, largest number as an argument)"""
 MAX_CALLS = 2_000
 
@@ -53,7 +53,7 @@ def _steps(trace: Trace) -> Iterator[tuple[str, str, tuple[tuple[str, str, str],
     for step in trace.steps:
         after = step.after or before
         changes = tuple((n, str(before[n]), str(v)) for n, v in after.items() if before.get(n) != v)
-        yield step.text, step.result, changes
+        yield step.text.removeprefix(ENTRY), step.result, changes
         before = after
 
 

@@ -23,6 +23,8 @@ from hugecheck.prove.encode import Check, Encoder, Run, State, Total, refuse
 from hugecheck.prove.terms import FALSE, TRUE, Term
 
 Binders = tuple[str, ...]
+ENTRY = "call."
+"""stands before a function's name in that of the operation that only calls it"""
 START = "start"
 """the name by which obligations call the initial state"""
 
@@ -109,7 +111,7 @@ class System:
             run.guard.append(run.expr(when.condition, TRUE))
         run.go(code.entry, TRUE)
         label = next((s.label for s in _atomics(operation.body)), code.name)
-        return Section(code.name, label, operation.span, run, run.state.variables)
+        return Section(code.name.removeprefix(ENTRY), label, operation.span, run, run.state.variables)
 
     # ------------------------------------------------------------ laws
 
@@ -315,7 +317,7 @@ def with_entries(module: ir.Module) -> ir.Module:
         called |= _called(body)
     operations = dict(module.operations)
     for function in module.functions.values():
-        if function.name in called or function.name in operations:
+        if function.name in called or ENTRY + function.name in operations:
             continue
         params = tuple(ir.Parameter(p, "", None) for p in function.params)
         target = ir.Local(f"result.{function.name}", function.returns) if function.returns is not None else None
@@ -324,7 +326,8 @@ def with_entries(module: ir.Module) -> ir.Module:
         body: ir.Block_ = (call,)
         if not _has_sections(module, function.name):
             body = (ir.Atomic(function.name, body, function.span),)
-        operations[function.name] = ir.Operation(function.name, params, (), (), body, function.span)
+        name = ENTRY + function.name
+        operations[name] = ir.Operation(name, params, (), (), body, function.span)
     return replace(module, operations=operations)
 
 
