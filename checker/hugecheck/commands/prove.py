@@ -47,13 +47,20 @@ def run(options: argparse.Namespace) -> int:
             if options.recheck:
                 wrong[result.number] = recheck.recheck(made[entry], None)
         if not options.json:
-            print("\n".join(_text(result, wrong.get(result.number), quiet=options.quiet, asked=not options.no_trace)), flush=True)
+            print(
+                "\n".join(_text(result, wrong.get(result.number), quiet=options.quiet, asked=not options.no_trace)),
+                flush=True,
+            )
     if options.certificates is not None:
         certificate.write(options.certificates, options.model, made)
     statuses = [_status(r, wrong.get(r.number)) for r in results]
     scripts = sum(len(files) for files in made.values())
     if options.json:
-        print(json.dumps({"schema": "hugecheck.prove/1", "results": [_entry(r, wrong.get(r.number)) for r in results]}, indent=1))
+        print(
+            json.dumps(
+                {"schema": "hugecheck.prove/1", "results": [_entry(r, wrong.get(r.number)) for r in results]}, indent=1
+            )
+        )
     else:
         good = sum(r.as_expected for r in results)
         print(f"{good} of {len(results)} verdicts are as expected; {time.process_time() - started:.2f} s of CPU time")
@@ -79,8 +86,7 @@ def _text(result: Result, wrong: list[str] | None, *, quiet: bool, asked: bool) 
     conditions += " under its assumption" if theorem.assumed is not None else ""
     head = f"{result.verdict:<14} {theorem.name}{conditions}" + (f": {result.text}" if result.text else "")
     if result.verdict == PROVED:
-        others = [n for n in result.needs if n != theorem.name]
-        head += f"   ({result.seconds:.2f} s; needs {', '.join(others)})" if others else f"   ({result.seconds:.2f} s)"
+        head += f"   ({'; '.join([f'{result.seconds:.2f} s', *_needs(result)])})"
     if not result.as_expected:
         by = f" by {', '.join(theorem.sections)}" if theorem.sections else ""
         head += f"   <-- expected: {result.expected}{by}"
@@ -106,6 +112,17 @@ def _text(result: Result, wrong: list[str] | None, *, quiet: bool, asked: bool) 
         )
         out.append("    A `lemma` that excludes it would help.")
     return out
+
+
+def _needs(result: Result) -> list[str]:
+    """What the proof rests on, in short; the object of --json has all names."""
+    others = [n for n in result.needs if n != result.theorem.name]
+    types = sum(n.startswith("type ") for n in others)
+    signs = sum(n.startswith("sign ") for n in others)
+    named = [n for n in others if " " not in n]
+    named += [f"{types} type{'s' if types > 1 else ''}"] if types else []
+    named += [f"{signs} sum{'s' if signs > 1 else ''}"] if signs else []
+    return [f"needs {', '.join(named)}"] if named else []
 
 
 def _trace(result: Result) -> list[str]:
@@ -169,7 +186,9 @@ def _recheck_stored(module: ir.Module, options: argparse.Namespace) -> int:
                 report.append({"theorem": theorem.name, "wrong": ["no certificate"]})
             continue
         if entry.theorem != theorem.name:
-            fail("bad-certificate", f"certificate {number} is for `{entry.theorem}`, not `{theorem.name}`", theorem.span)
+            fail(
+                "bad-certificate", f"certificate {number} is for `{entry.theorem}`, not `{theorem.name}`", theorem.span
+            )
         files = certificate.scripts(module, theorem, entry.laws)
         wrong = recheck.recheck(files, options.certificates / certificate.folder(entry))
         count += len(files)

@@ -36,6 +36,11 @@ def program_text(program: ir.Program) -> str:
     return "\n".join(out) + "\n"
 
 
+def expression_text(program: ir.Program, expr: ir.Expr) -> str:
+    """One expression."""
+    return _Printer(program).expr(expr)
+
+
 class _Printer:
     def __init__(self, program: ir.Program) -> None:
         self.program = program

@@ -373,12 +373,24 @@ class _Model:
                 )
         for switch in d.switches:
             if switch not in self.symbols.switches:
-                fail("unknown-switch", f"there is no switch `{switch}`", d.span, help=suggest(switch, self.symbols.switches))
+                fail(
+                    "unknown-switch",
+                    f"there is no switch `{switch}`",
+                    d.span,
+                    help=suggest(switch, self.symbols.switches),
+                )
         if d.verdict not in PROOF_VERDICTS:
-            fail("bad-expect", f"`{d.verdict}` is no verdict on a proof", d.span, help=suggest(d.verdict, PROOF_VERDICTS))
+            fail(
+                "bad-expect", f"`{d.verdict}` is no verdict on a proof", d.span, help=suggest(d.verdict, PROOF_VERDICTS)
+            )
         for section in d.sections:
             if section not in sections:
-                fail("unknown-name", f"there is no operation or function `{section}`", d.span, help=suggest(section, sections))
+                fail(
+                    "unknown-name",
+                    f"there is no operation or function `{section}`",
+                    d.span,
+                    help=suggest(section, sections),
+                )
         assumed = self.expressions.condition(d.assumed, PROPERTY) if d.assumed is not None else None
         return ir.Theorem(d.name, frozenset(d.switches), d.using, assumed, d.verdict, d.sections, d.span)
 

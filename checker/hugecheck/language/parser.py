@@ -236,7 +236,11 @@ def _accepted(error: UnexpectedInput) -> Iterable[str]:
 # What is expected, in words: sets of tokens that mean one thing together, then single tokens.
 _VALUE = {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "BOOL", "MINUS", "NOT", "IF", "QUANTIFIER"}
 _GROUPS: tuple[tuple[set[str], set[str], str], ...] = (
-    ({"VAR", "OPERATION", "PROCESS"}, {"$END", "_NL", "STRING", "GHOST", "CLAUSE", "LOCK_KIND", "FACT"}, "a declaration"),
+    (
+        {"VAR", "OPERATION", "PROCESS"},
+        {"$END", "_NL", "STRING", "GHOST", "CLAUSE", "LOCK_KIND", "FACT"},
+        "a declaration",
+    ),
     ({"LET", "ATOMIC", "WHILE"}, {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "BOOL", "TRY", "_NL"}, "a statement"),
     ({"ANY", "REPEAT", "CHECK"}, {"NAME", "NUMBER", "LPAR", "LBRACE", "NONE", "EQ", "_NL"}, "a step"),
     ({"SET", "COUNT", "NAME"}, _VALUE | {"SET", "COUNT"}, "a type"),

@@ -93,7 +93,12 @@ def scripts(module: ir.Module, theorem: ir.Theorem, laws: Sequence[str]) -> list
         hypotheses = [] if start else [prepared.hypotheses[n] for n in laws]
         goal = t.or_(*(t.not_(prepared.goals[n]) for n in laws))
         what = "the laws hold at the start" if start else f"the laws hold after section {prepared.name}"
-        out.append((_file("start" if start else f"section {prepared.name}"), t.script(f"{head}\n{what}", [*prepared.base, *hypotheses, goal])))
+        out.append(
+            (
+                _file("start" if start else f"section {prepared.name}"),
+                t.script(f"{head}\n{what}", [*prepared.base, *hypotheses, goal]),
+            )
+        )
         if theorem.name == ir.CONTRACT:
             wrong = t.or_(*(t.not_(c.condition) for c in prepared.checks))
             text = t.script(f"{head}\nthe checks of section {prepared.name}", [*prepared.base, *hypotheses, wrong])

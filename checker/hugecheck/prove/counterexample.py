@@ -53,7 +53,9 @@ def explain(
     rows = []
     for name, variable in system.encoder.used.items():
         for label, at in _places(variable.indices, prepared, names, model):
-            old, new = (_shown(model.value(t.select(s[name], at)), variable.type, enums, names) for s in (system.before, after))
+            old, new = (
+                _shown(model.value(t.select(s[name], at)), variable.type, enums, names) for s in (system.before, after)
+            )
             if old != new or name in reads:
                 rows.append(Row(_label(name, label), "" if section is None else old, new))
     parameters: list[tuple[str, str]] = []
@@ -74,7 +76,9 @@ def lines(example: Counterexample) -> list[str]:
     if example.section == START:
         out = ["the initial state already breaks it:"]
     else:
-        out = [f"section {example.section}{place}{' with ' + called if called else ''}, from a state that no law forbids:"]
+        out = [
+            f"section {example.section}{place}{' with ' + called if called else ''}, from a state that no law forbids:"
+        ]
     width = max([len(r.name) for r in example.rows], default=0)
     old = max([6, *(len(r.before) for r in example.rows)])
     out.append(f"  {'':<{width}}  {'before':<{old}}  after")

@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from hugecheck.diagnostics import Span, fail
 from hugecheck.ir import program as ir
-from hugecheck.ir.rewrite import domain_parts, rewrite, walk
+from hugecheck.ir.pprint import expression_text
+from hugecheck.ir.rewrite import rewrite, walk
 from hugecheck.ir.types import BoolType, EnumType, IndexType, IntType, OptionalType, SetType, Type, inner
 from hugecheck.prove import terms as t
 from hugecheck.prove.terms import FALSE, TRUE, Term
@@ -67,13 +68,9 @@ def merged(condition: Term, a: State, b: State) -> State:
         {n: t.ite(condition, v, b.variables[n]) for n, v in a.variables.items()},
         {n: t.ite(condition, a.locals.get(n, v), b.locals.get(n, v)) for n, v in names.items()},
         t.ite(condition, a.done, b.done),
-        a.value if a.value.sort != b.value.sort and b.value.op == "num" else _either(condition, a.value, b.value),
+        t.ite(condition, a.value, b.value),
         t.ite(condition, a.error, b.error),
     )
-
-
-def _either(condition: Term, a: Term, b: Term) -> Term:
-    return b if a.sort != b.sort else t.ite(condition, a, b)
 
 
 def refuse(what: str, site: Span | None, way_out: str) -> NoReturn:
@@ -140,7 +137,7 @@ class Encoder:
         body = expr.body
         if expr.kind == "count":
             body = ir.Conditional(body, ir.Const(1, IntType(1, 1)), ir.Const(0, IntType(0, 0)), IntType(0, 1))
-        canonical = ir.Local("total", IndexType(expr.domain.index))
+        canonical = ir.Local("it", IndexType(expr.domain.index))
         body = rewrite(body, lambda e: canonical if e == expr.variable else e)
         reads: set[str] = set()
         for part in walk(body):
@@ -165,7 +162,7 @@ class Encoder:
                     pass
         key = (canonical, body)
         if key not in self.totals:
-            name = f"total.{len(self.totals) + 1}"
+            name = f"sum {expr.domain.index} {expression_text(self.program, body)}"
             self.totals[key] = Total(name, canonical, expr.domain.index, body, frozenset(reads))
         return self.totals[key]
 
@@ -190,6 +187,8 @@ class Run:
         self.fresh: list[tuple[str, Term, Type]] = []
         self.site: Span | None = None
         self.entered: list[int] = []
+        self.depth = 0
+        """of calls; `requires` further in than the section itself is a check"""
 
     # ------------------------------------------------------------ helpers
 
@@ -214,7 +213,9 @@ class Run:
 
     def value(self, variable: str) -> Term:
         if variable not in self.state.variables:
-            refuse(f"`{variable}` is not part of the state that the proof knows", self.site, "this is a bug of hugecheck")
+            refuse(
+                f"`{variable}` is not part of the state that the proof knows", self.site, "this is a bug of hugecheck"
+            )
         return self.state.variables[variable]
 
     def check(self, pc: Term, condition: Term, kind: str, text: str, site: Span | None) -> None:
@@ -258,10 +259,10 @@ class Run:
             case ir.Assert(kind, condition, reason, site):
                 self.site = site
                 test = self.expr(condition, pc)
-                if kind == "requires":
+                if kind == "requires" and self.depth <= 0:
                     self.guard.append(t.implies(pc, test))
                 else:
-                    self.check(pc, test, kind, reason or "assert", site)
+                    self.check(pc, test, kind, reason or f"the `{kind}`", site)
             case ir.Reset(index, element):
                 at = self.expr(element, pc)
                 for variable_ in self.encoder.used.values():
@@ -288,13 +289,12 @@ class Run:
                 self.state.done = TRUE
             case ir.Goto(block):
                 self.go(block, pc)
-            case ir.Enter(function, block, back):
+            case ir.Enter(_, block, back):
+                self.depth += 1
                 self.go(block, pc)
-                if self.state.done is not TRUE:
-                    self.site = None
-                self.state.done = FALSE
+                self.depth -= 1
+                self.state.done = FALSE  # that was the function's own end
                 self.go(back, pc)
-                _ = function
             case ir.Leave() | ir.Finish():
                 self.state.done = TRUE
             case ir.While():
@@ -362,7 +362,9 @@ class Run:
         names = {p.name: a for p, a in zip(function.params, arguments, strict=True)}
         default = FALSE if isinstance(function.returns, BoolType) else t.num(0)
         self.state = State(dict(outer.variables), {**outer.locals, **names}, FALSE, default)
+        self.depth += 1
         self.body(function.body, pc)
+        self.depth -= 1
         ended, self.state = self.state, outer
         self.state.variables = ended.variables
         if call.target is not None:
@@ -478,7 +480,11 @@ class Run:
             case "in":
                 return self.member(self.expr(arguments[0], pc), arguments[1], pc)
             case "union" | "inter" | "minus" | "size" | "lowest" | "single" | "interval":
-                refuse("a set cannot be part of a proof", self.site, "use an array of `bool`: one truth value for each element")
+                refuse(
+                    "a set cannot be part of a proof",
+                    self.site,
+                    "use an array of `bool`: one truth value for each element",
+                )
         values = [self.expr(a, pc) for a in arguments]
         simple = _OPERATORS.get(operator)
         if simple is not None:
@@ -528,7 +534,7 @@ class Run:
             return self.total(self.encoder.total(expr, self.site))
         if expr.kind in ("first", "new"):
             # The lowest is some element with the property; that it is the lowest is not used.
-            found = self.constant(name.split(".")[0], ir_type(expr))
+            found = self.constant(name.split(".")[0], expr.type)
             self.state.locals[name] = found
             holds = t.and_(self.in_domain(expr.domain, found, pc), self.expr(expr.body, pc))
             none = t.eq(found, t.num(-1)) if expr.kind == "first" else FALSE
@@ -555,10 +561,6 @@ class Run:
         return value
 
 
-def ir_type(expr: ir.Quantified) -> Type:
-    return expr.type
-
-
 _OPERATORS: dict[str, Callable[..., Term]] = {
     "add": t.add,
     "sub": t.sub,
@@ -574,6 +576,3 @@ _OPERATORS: dict[str, Callable[..., Term]] = {
     "ne": lambda a, b: t.not_(t.eq(a, b)),
     "not": t.not_,
 }
-
-
-__all__ = ["Check", "Encoder", "Run", "State", "Total", "domain_parts", "merged", "refuse", "replace", "Iterable"]

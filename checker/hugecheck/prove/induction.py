@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hugecheck.prove import terms as t
 from hugecheck.prove.encode import Check
 from hugecheck.prove.solver import Model, Solver
-from hugecheck.prove.system import START, Prepared, System
+from hugecheck.prove.system import Prepared, System
 from hugecheck.prove.terms import Term
 
 
@@ -33,9 +33,8 @@ class Inductive:
     def first_falls(self, law: str) -> list[Fall]:
         """Where the law fails first; if it fell as a consequence, where those failed that fell in the first round."""
         own = [f for f in self.falls if f.law == law]
-        if own and min(f.round for f in own) > 0:
-            return [f for f in self.falls if f.round == 0] or own
-        return own
+        first = [f for f in self.falls if f.round == 0]
+        return [f for f in own if f.round == 0] or first if own else []
 
 
 class Induction:
@@ -45,6 +44,8 @@ class Induction:
         self.system = system
         self.solvers: dict[str, Solver] = {}
         self.queries = 0
+        self.order = list(system.prepared)
+        """the sections, in the order in which `_without` tries them"""
 
     def solver(self, prepared: Prepared) -> Solver:
         if prepared.name not in self.solvers:
@@ -111,16 +112,38 @@ class Induction:
             for prepared in self.system.prepared:
                 self.queries += 1
                 answer = self.solver(prepared).check(kept, t.not_(prepared.goals[name]))
-                assert answer.verdict == "unsat", (name, prepared.name, answer.reason)
+                if answer.verdict != "unsat":  # harder than all goals together: then nothing is left out
+                    return tuple(kept)
                 work += sorted(answer.core - chosen)
                 chosen |= answer.core
         for name in sorted(chosen - set(target), key=lambda n: -order[n]):
             if name not in chosen:
                 continue
-            smaller = self.houdini(sorted(chosen - {name}, key=lambda n: order[n])).kept
-            if set(target) <= set(smaller):
-                chosen = set(smaller)
+            smaller = self._without(sorted(chosen - {name}, key=lambda n: order[n]), set(target))
+            if smaller is not None:
+                chosen = smaller
         return tuple(sorted(chosen, key=lambda n: order[n]))
+
+    def _without(self, laws: list[str], target: set[str]) -> set[str] | None:
+        """What is inductive of these laws, or None as soon as that does not contain the target."""
+        kept = list(laws)
+        calm = 0
+        while calm < len(self.system.prepared):
+            prepared = self.order[0]
+            self.queries += 1
+            answer = self.solver(prepared).check(kept, t.or_(*(t.not_(prepared.goals[n]) for n in kept)))
+            if answer.verdict == "unsat":
+                calm += 1
+                self.order.append(self.order.pop(0))
+                continue
+            calm = 0  # the section stays first: it is where the next attempt is likely to fail too
+            fallen = (
+                set(kept) if answer.model is None else {n for n in kept if not answer.model.value(prepared.goals[n])}
+            )
+            if fallen & target:
+                return None
+            kept = [n for n in kept if n not in fallen]
+        return set(kept)
 
     def inductive(self, laws: Sequence[str]) -> bool:
         """Whether these laws, and no others, prove themselves."""
@@ -152,17 +175,19 @@ class Induction:
         for prepared in self.system.prepared:
             self.queries += 1
             wrong = t.or_(*(t.not_(c.condition) for c in prepared.checks))
-            core |= self.solver(prepared).check(laws, wrong).core
+            answer = self.solver(prepared).check(laws, wrong)
+            if answer.verdict != "unsat":
+                return list(laws)
+            core |= answer.core
         return [name for name in laws if name in core]
 
-    def never_enabled(self, laws: Sequence[str]) -> list[str]:
-        """The sections that cannot happen in any state that the laws allow."""
-        out = []
-        for prepared in self.system.prepared:
-            self.queries += 1
-            if self.solver(prepared).check(laws).verdict == "unsat":
-                out.append(prepared.name)
-        return out
+    def never_enabled(self, laws: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The sections that cannot happen in any state that the laws allow, and those about which the solver gave up."""
+        verdicts = {p.name: self.solver(p).check(laws).verdict for p in self.system.prepared}
+        self.queries += len(verdicts)
+        return tuple(n for n, v in verdicts.items() if v == "unsat"), tuple(
+            n for n, v in verdicts.items() if v == "unknown"
+        )
 
     # ------------------------------------------------------------ counterexamples to induction
 
@@ -198,7 +223,7 @@ class Induction:
         """The integers of a counterexample: variables, fields of the elements in play, parameters."""
         out: list[Term] = []
         for name, variable in self.system.encoder.used.items():
-            if isinstance(variable.type, type(None)) or self.system.before[name].sort == t.BOOL:
+            if self.system.before[name].sort == t.BOOL:
                 continue
             if not variable.indices:
                 out.append(self.system.before[name])
@@ -211,6 +236,3 @@ class Induction:
             out += [c for _, c, _ in prepared.section.run.fresh if c.sort == t.INT]
         out += [t.const(total.name, t.INT) for total in self.system.totals]
         return out
-
-
-__all__ = ["START", "Fall", "Induction", "Inductive"]

@@ -66,10 +66,16 @@ def _scenario(
     operations = {
         n: replace(o, conditions=(*o.conditions, *guards), body=_guarded(o.body)) for n, o in module.operations.items()
     }
-    functions = {n: replace(f, body=_guarded(f.body)) for n, f in module.functions.items()}
+    entered = {n.removeprefix(ENTRY) for n in operations if n.startswith(ENTRY)}
+    functions = {n: replace(f, body=_guarded(f.body)) if n in entered else f for n, f in module.functions.items()}
     sizes = {i.name: i.size if i.kind == "fixed" else size for i in module.indexes.values()}
     module = replace(
-        module, operations=operations, functions=functions, observes=tuple(_observes(module, sizes)), meanings=(), actor=None
+        module,
+        operations=operations,
+        functions=functions,
+        observes=tuple(_observes(module, sizes)),
+        meanings=(),
+        actor=None,
     )
     calls = []
     for operation in operations.values():
@@ -84,15 +90,15 @@ def _scenario(
     if assumed is not None:
         condition = ir.Apply("implies", (assumed, condition), BOOL)
     elements = {
-        i.name: tuple(f"{i.name}{n + 1}" for n in range(sizes[i.name])) for i in module.indexes.values() if i.kind == "named"
+        i.name: tuple(f"{i.name}{n + 1}" for n in range(sizes[i.name]))
+        for i in module.indexes.values()
+        if i.kind == "named"
     }
     place: Span = calls[0].span
     thread = Thread("", None, (AnyOf(1, tuple(calls), place), Jump(0)))
     clause = Clause("always", "law", "", condition, False, {}, place)
     everything = {name: (1 << n) - 1 for name, n in sizes.items()}
-    return Scenario(
-        "", module, (), sizes, frozenset(sizes), elements, everything, 0, None, (thread,), (clause,)
-    )
+    return Scenario("", module, (), sizes, frozenset(sizes), elements, everything, 0, None, (thread,), (clause,))
 
 
 def _observes(module: ir.Module, sizes: dict[str, int]) -> Iterator[ir.Observe]:

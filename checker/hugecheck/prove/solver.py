@@ -105,10 +105,10 @@ class Answer:
 class Solver:
     """A conjunction that stays, hypotheses that are switched by name, and goals that come and go."""
 
-    def __init__(self, base: Iterable[Term], hypotheses: Mapping[str, Term], *, steps: int = STEPS) -> None:
+    def __init__(self, base: Iterable[Term], hypotheses: Mapping[str, Term]) -> None:
         self._translate = Translator({})
         self._solver = z3.Solver()
-        self._solver.set("rlimit", steps)
+        self._solver.set("rlimit", STEPS)
         self._solver.set("random_seed", 0)
         self._solver.set("core.minimize", True)
         self._switch = {name: z3.Bool(f"use {name}") for name in hypotheses}

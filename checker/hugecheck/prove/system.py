@@ -1,7 +1,7 @@
 """The transition system that is proved about: its sections, its candidate laws, and the obligations of an inductive proof.
 
 A **section** is an operation, or a function that nothing in the model calls (another model may): its whole body must be one atomic section. Its
-parameters are arbitrary values of their types. `requires` and `when` are its guard.
+parameters are arbitrary values of their types. Its own `requires` and `when` are its guard; `requires` of a function that it calls must be shown.
 
 Laws of the form `forall x in T: P` over an index type without a fixed size are instantiated here, so that no query has a quantifier: as hypotheses at
 every term that the section or the goal uses as an element of T, as goals at constants `some.T` about which nothing is known.
@@ -17,10 +17,10 @@ from hugecheck.diagnostics import Span
 from hugecheck.ir import program as ir
 from hugecheck.ir import sections as build_sections
 from hugecheck.ir.rewrite import blocks, expressions, resolve, walk
-from hugecheck.ir.types import BoolType, IndexType, IntType, OptionalType, Type, inner
+from hugecheck.ir.types import BoolType, IntType, Type
 from hugecheck.prove import terms as t
 from hugecheck.prove.encode import Check, Encoder, Run, State, Total, refuse
-from hugecheck.prove.terms import FALSE, TRUE, Term
+from hugecheck.prove.terms import TRUE, Term
 
 Binders = tuple[str, ...]
 ENTRY = "call."
@@ -109,6 +109,7 @@ class System:
             run.state.locals[local.name] = run.constant(local.name.split(".")[0], local.type)
         for when in code.conditions:
             run.guard.append(run.expr(when.condition, TRUE))
+        run.depth = -1 if code.name.startswith(ENTRY) else 0
         run.go(code.entry, TRUE)
         label = next((s.label for s in _atomics(operation.body)), code.name)
         return Section(code.name.removeprefix(ENTRY), label, operation.span, run, run.state.variables)
@@ -176,7 +177,11 @@ class System:
             return t.le(t.num(0), self.encoder.summand(total, run.state.variables, at[0]))
 
         return Law(
-            f"sign {total.name}", "sign", f"no summand of {total.name} is negative", None, (((total.index,), value),),
+            f"sign {total.name}",
+            "sign",
+            f"no summand of {total.name} is negative",
+            None,
+            (((total.index,), value),),
             tuple(sorted(total.reads)),
         )
 
@@ -234,7 +239,8 @@ class System:
     def _prepare(self, section: Section) -> Prepared:
         after = self._law_run(section.after, self.before, section)
         goals = {name: self._goal(law, after) for name, law in self.laws.items()}
-        assumed_after = self._goal(self.assumed, after) if self.assumed is not None else TRUE
+        if self.assumed is not None:
+            self._goal(self.assumed, after)  # for the elements that it is about
         elements = self._elements(section.run.index_terms, after.index_terms)
         before = self._law_run(self.before, self.before, None)
         hypotheses = {name: self._hypothesis(law, before, elements) for name, law in self.laws.items()}
@@ -246,7 +252,6 @@ class System:
         if self.assumed is not None:
             base.append(self._hypothesis(self.assumed, before, elements))
             base.append(self._hypothesis(self.assumed, after, elements))
-        _ = assumed_after
         return Prepared(section.name, section, base, hypotheses, goals, section.checks, elements)
 
     def _start(self) -> Prepared:
@@ -323,11 +328,11 @@ def with_entries(module: ir.Module) -> ir.Module:
         target = ir.Local(f"result.{function.name}", function.returns) if function.returns is not None else None
         handler = () if function.errors else None
         call = ir.Call(function.name, tuple(function.params), target, None, handler, function.span)
-        body: ir.Block_ = (call,)
+        whole: ir.Block_ = (call,)
         if not _has_sections(module, function.name):
-            body = (ir.Atomic(function.name, body, function.span),)
+            whole = (ir.Atomic(function.name, whole, function.span),)
         name = ENTRY + function.name
-        operations[name] = ir.Operation(name, params, (), (), body, function.span)
+        operations[name] = ir.Operation(name, params, (), (), whole, function.span)
     return replace(module, operations=operations)
 
 
@@ -379,21 +384,18 @@ def _read(program: ir.Program, laws: list[ir.Expr]) -> list[str]:
     """The variables that some section or law reads, and all that a section writes, in the order of their declaration."""
     names = set(_loads(laws))
 
-    def body(statements: ir.Block_) -> None:
+    def visit(statements: ir.Block_) -> None:
         for statement in statements:
             if isinstance(statement, ir.Store):
                 names.add(statement.variable)
             names.update(_loads(expressions(statement)))
             for inside in blocks(statement):
-                body(inside)
+                visit(inside)
 
     for block in program.blocks.values():
-        body(block.body)
+        visit(block.body)
     for flat in program.flats.values():
-        body(flat.body)
+        visit(flat.body)
     for code in program.operations.values():
         names.update(_loads(w.condition for w in code.conditions))
     return [name for name in program.variables if name in names]
-
-
-__all__ = ["FALSE", "START", "IndexType", "Law", "OptionalType", "Prepared", "Section", "System", "inner", "with_entries"]

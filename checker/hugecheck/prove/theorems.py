@@ -41,9 +41,8 @@ class Result:
 
     @property
     def as_expected(self) -> bool:
-        """A refuted law is also not inductive; the sections that the author names must be among those that break it."""
-        verdicts = {NOT_INDUCTIVE: (NOT_INDUCTIVE, REFUTED)}.get(self.expected, (self.expected,))
-        return self.verdict in verdicts and set(self.theorem.sections) <= set(self.sections)
+        """The sections that the author names must be among those that break the law."""
+        return self.verdict == self.expected and set(self.theorem.sections) <= set(self.sections)
 
     @property
     def gave_up(self) -> bool:
@@ -65,9 +64,7 @@ def theorems_of(module: ir.Module) -> list[ir.Theorem]:
     for theorem in list(stated):
         if (theorem.switches, theorem.assumed) not in covered:
             covered.add((theorem.switches, theorem.assumed))
-            stated.append(
-                ir.Theorem(ir.CONTRACT, theorem.switches, None, theorem.assumed, PROVED, (), theorem.span)
-            )
+            stated.append(ir.Theorem(ir.CONTRACT, theorem.switches, None, theorem.assumed, PROVED, (), theorem.span))
     return stated
 
 
@@ -78,6 +75,7 @@ class _Work:
     induction: Induction
     inductive: Inductive
     never: tuple[str, ...]
+    undecided: tuple[str, ...]
 
 
 class Prover:
@@ -107,7 +105,8 @@ class Prover:
         if key not in self.work:
             induction = Induction(System(self.module, theorem.switches, facts, theorem.assumed))
             inductive = induction.houdini(induction.system.laws)
-            self.work[key] = _Work(induction, inductive, tuple(induction.never_enabled(inductive.kept)))
+            never, undecided = induction.never_enabled(inductive.kept)
+            self.work[key] = _Work(induction, inductive, never, undecided)
         return self.work[key]
 
     def prove(self, theorem: ir.Theorem, number: int) -> Result:
@@ -121,7 +120,12 @@ class Prover:
             result = self._fact(theorem, number, work)
         result.queries = induction.queries - before
         result.never = work.never
-        if result.verdict == PROVED and work.never:
+        if result.verdict == PROVED and work.undecided:
+            result.verdict = UNKNOWN
+            result.message = (
+                f"whether {', '.join(f'`{n}`' for n in work.undecided)} can happen under the laws is not known"
+            )
+        elif result.verdict == PROVED and work.never:
             names = ", ".join(f"`{n}`" for n in work.never)
             result.message = f"under the laws {names} can never happen"
             if theorem.assumed is None:
@@ -133,44 +137,52 @@ class Prover:
         law = induction.system.laws[name]
         if name in inductive.kept:
             return Result(theorem, number, law.text, PROVED, induction.needs([name], inductive.kept))
+        condition = resolve(self.module.facts[name].condition, theorem.switches)
         falls = inductive.first_falls(name)
-        if not falls or (inductive.undecided and name in inductive.undecided):
-            return Result(
-                theorem, number, law.text, UNKNOWN, message=f"the solver gave up {inductive.undecided.get(name, '')}"
-            )
+        if not falls or (inductive.undecided and not any(f.law == name and f.round == 0 for f in falls)):
+            gave_up = "; ".join(f"`{n}` {r}" for n, r in inductive.undecided.items())
+            result = Result(theorem, number, law.text, UNKNOWN, message=f"the solver gave up on {gave_up}")
+            return self._reached(result, condition)
         sections = tuple(dict.fromkeys(f.section for f in falls))
         own = [f for f in falls if f.law == name]
-        shown = (own or falls)[0]
+        shown = falls[0]
         # What holds before the section: all laws, as in the first round of the search.
         everything = list(induction.system.laws) if shown.round == 0 else list(inductive.kept)
         prepared = next(p for p in induction.system.prepared if p.name == shown.section)
         broken = induction.system.laws[shown.law]
         example = explain(
-            induction, prepared, everything, prepared.goals[shown.law], shown.law, _sentence(broken.name, broken.text), broken.reads
+            induction,
+            prepared,
+            everything,
+            prepared.goals[shown.law],
+            shown.law,
+            _sentence(broken.name, broken.text),
+            broken.reads,
         )
         message = ""
-        if not own:
+        if not own or min(f.round for f in own) > 0:
             others = ", ".join(f"`{n}`" for n in dict.fromkeys(f.law for f in falls))
             message = f"it falls because {others} does not hold"
-        elif inductive.undecided:
-            message = "the solver gave up on: " + "; ".join(f"{n} {r}" for n, r in inductive.undecided.items())
         result = Result(theorem, number, law.text, NOT_INDUCTIVE, (), sections, example, None, message)
-        condition = resolve(self.module.facts[name].condition, theorem.switches)
         return self._reached(result, condition)
 
     def _contract(self, theorem: ir.Theorem, number: int, work: _Work) -> Result:
         text = "every assert holds, and every value stays in its type"
         induction, inductive = work.induction, work.inductive
         broken, unknown = induction.broken_checks(inductive.kept)
-        if broken:
+        if broken and not inductive.undecided:
             prepared, check = broken[0]
             sections = tuple(dict.fromkeys(p.name for p, _ in broken))
             place = f" ({check.site})" if check.site is not None else ""
-            example = explain(induction, prepared, inductive.kept, check.condition, ir.CONTRACT, f"{check.text}{place}", ())
+            example = explain(
+                induction, prepared, inductive.kept, check.condition, ir.CONTRACT, f"{check.text}{place}", ()
+            )
             return self._reached(Result(theorem, number, text, NOT_INDUCTIVE, (), sections, example), None)
+        unknown |= inductive.undecided if broken else {}
         if unknown:
             reason = "; ".join(f"{n}: {r}" for n, r in unknown.items())
-            return Result(theorem, number, text, UNKNOWN, message=f"the solver gave up on {reason}")
+            result = Result(theorem, number, text, UNKNOWN, message=f"the solver gave up on {reason}")
+            return self._reached(result, None)
         core = induction.check_needs(inductive.kept)
         return Result(theorem, number, text, PROVED, induction.needs(core, inductive.kept))
 
