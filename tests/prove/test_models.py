@@ -89,7 +89,9 @@ def test_stored_certificates(tmp_path: Path) -> None:
     """What is stored is made again from the model: changed bytes, a missing file and a missing law are found."""
     pytest.importorskip("cvc5")
     path = str(ROOT / "models" / "prove" / "quota.hck")
-    assert call("prove", path, "--no-trace", "--quiet", "--certificates", str(tmp_path)).status == 1  # no trace: not refuted
+    assert (
+        call("prove", path, "--no-trace", "--quiet", "--certificates", str(tmp_path)).status == 1
+    )  # no trace: not refuted
     again = ("prove", path, "--recheck", "--certificates", str(tmp_path))
     assert call(*again).status == 0
     script = next(tmp_path.glob("*-fits/section-write.smt2"))

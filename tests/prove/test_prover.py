@@ -265,3 +265,25 @@ def test_the_same_bytes(tmp_path: Path) -> None:
         assert done.returncode == 1, done.stderr  # one refutation is not looked for
         contents.append({p.relative_to(target): p.read_bytes() for p in sorted(target.rglob("*")) if p.is_file()})
     assert contents[0] == contents[1] and len(contents[0]) > 20
+
+
+def test_without_a_second_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cvc5", None)
+    outcome = call("prove", str(ROOT / "models" / "prove" / "buffer.hck"), "--no-trace", "--recheck")
+    assert outcome.status == 2 and "error[no-solver]" in outcome.err
+
+
+def test_certificates_that_are_none(tmp_path: Path) -> None:
+    pytest.importorskip("cvc5")
+    model = str(ROOT / "models" / "prove" / "buffer.hck")
+    for content in (
+        None,
+        "",
+        "[]",
+        '{"theorems": [{"theorem": "x"}]}',
+        '{"theorems": [{"theorem": "x", "number": 1, "laws": []}]}',
+    ):
+        if content is not None:
+            (tmp_path / "manifest.json").write_text(content)
+        outcome = call("prove", model, "--recheck", "--certificates", str(tmp_path))
+        assert outcome.status == 2 and "error[bad-certificate]" in outcome.err

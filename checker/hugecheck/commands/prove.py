@@ -13,7 +13,7 @@ from hugecheck.ir import program as ir
 from hugecheck.language.loader import load_model, load_model_file
 from hugecheck.prove import certificate, recheck
 from hugecheck.prove.counterexample import lines
-from hugecheck.prove.reach import ATTEMPTS, STATES
+from hugecheck.prove.reach import ATTEMPTS, TRANSITIONS
 from hugecheck.prove.theorems import NOT_INDUCTIVE, PROVED, Prover, Result, theorems_of
 
 
@@ -106,9 +106,10 @@ def _text(result: Result, wrong: list[str] | None, *, quiet: bool, asked: bool) 
         if not asked:
             out.append("    Whether that state can be reached was not asked (--no-trace).")
             return out
-        sizes = ", ".join(f"{n} of each index type and numbers to {v}" for n, v in ATTEMPTS)
+        most = max(v for _, v in ATTEMPTS)
         out.append(
-            f"    Whether that state can be reached is not known (the explorer looked at up to {STATES:,} states with each of: {sizes})."
+            f"    Whether that state can be reached is not known: the explorer broke the law nowhere in {len(ATTEMPTS)} searches of about"
+            f" {TRANSITIONS:,} transitions, with arguments up to {most}."
         )
         out.append("    A `lemma` that excludes it would help.")
     return out

@@ -22,7 +22,6 @@ MANIFEST = "manifest.json"
 SUMS = """; What is used about sums: of a list of numbers that are not negative, the sum is not negative, and not less than any one member, or any two
 ; at different places. `all` says that no member is negative. Proved by induction over the list.
 (set-logic ALL)
-(set-info :status unsat)
 (declare-datatypes ((List 0)) (((nil) (cons (head Int) (tail List)))))
 (declare-fun sum (List) Int)
 (declare-fun all (List) Bool)
@@ -40,6 +39,7 @@ SUMS = """; What is used about sums: of a list of numbers that are not negative,
 
 def sum_lemmas() -> list[tuple[str, str]]:
     """The scripts that prove, step by step of an induction over lists, what `System` assumes about totals."""
+    length = ("(<= 0 (size {l}))",)
     zero = ("(<= 0 (sum {l}))",)
     one = ("(forall ((i Int)) (=> (and (<= 0 i) (< i (size {l}))) (and (<= 0 (at {l} i)) (<= (at {l} i) (sum {l})))))",)
     two = (
@@ -48,7 +48,7 @@ def sum_lemmas() -> list[tuple[str, str]]:
     )
     out: list[tuple[str, str]] = []
     known: list[str] = []
-    for name, (claim,) in (("zero", zero), ("one", one), ("two", two)):
+    for name, (claim,) in (("length", length), ("zero", zero), ("one", one), ("two", two)):
         for case, lines in (
             ("base", [f"(assert (not {claim.format(l='nil')}))"]),
             (
@@ -57,7 +57,6 @@ def sum_lemmas() -> list[tuple[str, str]]:
                     "(declare-const x Int)",
                     "(declare-const l List)",
                     "(assert (all (cons x l)))",
-                    "(assert (<= 0 (size l)))",
                     *(f"(assert (=> (all {m}) {k.format(l=m)}))" for k in known for m in ("l", "(cons x l)")),
                     f"(assert (=> (all l) {claim.format(l='l')}))",
                     f"(assert (not {claim.format(l='(cons x l)')}))",

@@ -19,8 +19,8 @@ from hugecheck.prove.system import ENTRY, with_entries
 from hugecheck.run import run_on
 from hugecheck.trace.path import Trace
 
-STATES = 20_000
-"""how many states the explorer visits in an attempt"""
+TRANSITIONS = 200_000
+"""about how many transitions the explorer makes in an attempt"""
 ATTEMPTS = ((1, 1), (1, 2), (2, 2), (1, 4))
 """(elements of each index type, largest number as an argument)"""
 MAX_CALLS = 2_000
@@ -40,7 +40,10 @@ def reach(module: ir.Module, switches: frozenset[str], law: ir.Expr | None, assu
         scenario = _scenario(module, law, assumed, size, largest)
         if scenario is None:
             continue
-        result = run_on(scenario, "", switches, Limits(None, STATES, None, None), engine=Choice(REFERENCE))
+        instruction = scenario.threads[0].instructions[0]
+        assert isinstance(instruction, AnyOf)
+        limits = Limits(None, max(500, TRANSITIONS // len(instruction.calls)), None, None)
+        result = run_on(scenario, "", switches, limits, engine=Choice(REFERENCE))
         wanted = "contract" if law is None else "always"
         for clause in result.clauses:
             if clause.kind == wanted and clause.verdict == "violated" and clause.trace is not None:

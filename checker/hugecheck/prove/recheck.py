@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ STEPS = 20_000_000
 """cvc5's budget for a script, in its own units"""
 
 
+@cache
 def check(text: str) -> str:
     """`unsat`, `sat`, or `unknown`."""
     cvc5 = _cvc5()

@@ -221,7 +221,7 @@ def script(title: str, assertions: Sequence[Term]) -> str:
         for argument in term.args:
             uses[id(argument)] = uses.get(id(argument), 0) + 1
     names: dict[int, str] = {}
-    lines = [f"; {line}" for line in title.split("\n")] + ["(set-logic ALL)", "(set-info :status unsat)"]
+    lines = [f"; {line}" for line in title.split("\n")] + ["(set-logic ALL)"]
     lines += [f"(declare-const {_symbol(str(t.value))} {t.sort})" for t in terms if t.op == "const"]
     texts: dict[int, str] = {}
     for term in terms:
