@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from hugecheck.ir import program as ir
@@ -50,7 +51,9 @@ def test_as_expected_and_confirmed(path: Path) -> None:
     pytest.importorskip("cvc5")
     outcome = call("prove", str(path), "--recheck", "--json")
     assert outcome.status == 0, outcome.out + outcome.err
-    results = json.loads(outcome.out)["results"]
+    report = json.loads(outcome.out)
+    jsonschema.validate(report, json.loads((ROOT / "spec" / "prove.schema.json").read_text()))
+    results = report["results"]
     assert all(r["rechecked"] for r in results if r["verdict"] == "proved")
     assert all(not r["never_enabled"] for r in results)
 

@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="check every obligation with cvc5; with --certificates, those there against the model, and nothing is searched",
     )
     parser.add_argument("--no-trace", action="store_true", help="do not ask the explorer for executions")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object (spec/prove.schema.json)")
     parser.add_argument("--quiet", action="store_true", help="verdicts only, no counterexamples")
 
 

@@ -541,7 +541,7 @@ class Run:
             self.guard.append(t.implies(pc, t.or_(none, holds)))
             return found
         refuse(
-            f"a `{expr.kind}` over an index type without a fixed size cannot stand here",
+            f"`{expr.kind}` over an index type without a fixed size cannot stand here",
             self.site,
             "in a law, put it at the front: `forall x in T: ...`; in a section, use `choose x in T where ...` for `exists`, and a counter for `forall`",
         )
