@@ -19,6 +19,7 @@ from hugecheck.explore.native.emit import Emitted, emit
 from hugecheck.explore.native.engine import Halfway, TooNarrow, start
 from hugecheck.explore.native.packing import OutOfRange
 from hugecheck.explore.native.ranges import Range, Ranges, Unsupported, make_ranges
+from hugecheck.explore.native.symmetry import NONE, find_symmetry
 from hugecheck.explore.search import Explored, Limits, Progress
 from hugecheck.explore.system import System
 from hugecheck.resources import cache_directory
@@ -32,10 +33,11 @@ class NativeUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`workers`: threads of the search. `level`: how hard the compiler tries. `keep`: a folder in which the generated text is left.
+    """`workers`: threads of the search. `symmetry`: keep one of the states that differ in who is who. `level`: how hard the compiler tries. `keep`: a folder in which the generated text is left.
     `extra`: more flags for the compiler."""
 
     workers: int = 1
+    symmetry: bool = True
     level: str = "-O1"
     keep: Path | None = None
     extra: tuple[str, ...] = ()
@@ -75,7 +77,8 @@ def _attempt(
     options: Options,
     started: float,
 ) -> Explored:
-    emitted = emit(system, ranges, halfway=halfway)
+    symmetry = find_symmetry(system) if options.symmetry else NONE
+    emitted = emit(system, ranges, symmetry, halfway=halfway)
     if options.keep is not None:
         _keep(emitted, options.keep)
     with start(system, emitted, limits, options.workers, options.level, options.extra) as search:

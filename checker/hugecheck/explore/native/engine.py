@@ -222,6 +222,7 @@ class Search:
         path = self.path(found.source)
         if found.kind == AT_STATE:
             return Finding(path)
+        self._locate(clause)
         choices = found.choices[: found.choice_count] if found.choice_count else []
         step = self._step(self.state(path), found.move, choices, found.sections if found.kind == INSIDE_MOVE else None)
         message = ""
@@ -232,12 +233,18 @@ class Search:
             message = f"the result is {results(found.number)}, not {wanted}"
         return Finding((*path, step), message)
 
+    def _locate(self, clause: int) -> None:
+        """Make the finding on a clause one about the real state at the end of the last path."""
+        if not self.library.search_locate(self.handle, clause):
+            raise MemoryError
+
     def _broken(self, found: _Finding) -> Finding:
         path = self.path(found.source)
         if found.kind == STUCK:
             return Finding(path, "deadlock: the only thread waits for ever")
         error = self._model_error(found.site, found.number)
         if found.kind == BROKEN_MOVE:
+            self._locate(len(self.system.scenario.clauses))
             choices = found.choices[: found.choice_count] if found.choice_count else []
             path = (*path, self._step(self.state(path), found.move, choices, found.sections or None))
         return Finding(path, f"{error.kind}: {error.message}", error.site)
@@ -274,6 +281,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("search_run", None, [pointer]),
         ("search_finding", ctypes.POINTER(_Finding), [pointer, ctypes.c_int]),
         ("search_path", ctypes.POINTER(ctypes.c_int64), [pointer, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint64)]),
+        ("search_locate", ctypes.c_int, [pointer, ctypes.c_int]),
         ("search_started", ctypes.c_int, [pointer, ctypes.c_int]),
         ("search_refused", ctypes.c_int, [pointer, ctypes.c_int, ctypes.POINTER(ctypes.c_uint32)]),
         ("search_free", None, [pointer]),

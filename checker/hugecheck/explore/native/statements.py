@@ -187,17 +187,17 @@ class Statements:
     def _put_local(self, name: str, code: Code) -> None:
         field = self.packing.slots[name]
         word, shift = self._at(field.word, field.shift)
-        self.x.put(field, word, shift, code, self._slot_bits(name))
-
-    def _slot_bits(self, name: str) -> int:
-        return self.packing.slot_fields[self.layout.frame.slots[name]].bits
+        self.x.put(field, word, shift, code, self.packing.rooms[name].bits)
 
     def _save(self, live: frozenset[str], set_here: Iterable[str] = ()) -> None:
         """Keep the live locals in the frame and clear the slots of those that are no longer needed."""
         assert self.current is not None
-        slots = self.layout.frame.slots
-        for slot in sorted({slots[name] for name in self.current.live} - {slots[name] for name in live}):
-            field = self.packing.slot_fields[slot]
+        rooms = self.packing.rooms
+        kept_rooms = {rooms[name].name for name in live}
+        left = {
+            rooms[name].name: rooms[name] for name in sorted(self.current.live) if rooms[name].name not in kept_rooms
+        }
+        for field in left.values():
             word, shift = self._at(field.word, field.shift)
             self.x.put(field, word, shift, Code("0", Range(0, 0)))
         for name in sorted(live):
