@@ -75,6 +75,13 @@ def _scenario(source: Source, used: list[Source]) -> Scenario:
     from hugecheck.language import checking
 
     file = checking.parse(source)
+    if not checking.has_scenario(file):
+        fail(
+            "no-process",
+            "this file has no scenario: no process, and nothing that must hold",
+            Span(source, 1, 1),
+            help="if it is a part of a model, run a spec that uses the model; otherwise add `process NAME { ... }` and a clause",
+        )
     if checking.declares_model(file):
         return checking.check_whole(source, file, *checking.check_sources([*used, source]))
     return checking.check_whole(source, file, *_model(used))
