@@ -77,6 +77,7 @@ int main(void)
 {
 	char path[32];
 	int status = 0;
+	pid_t child;
 
 	mkdir("/proc", 0555);
 	mount("none", "/proc", "proc", 0, NULL);
@@ -86,11 +87,13 @@ int main(void)
 			break;
 		printf("== %d\\n", n);
 		fflush(stdout);
-		if (fork() == 0) {
+		child = fork();
+		if (child == 0) {
 			execl(path, path, NULL);
 			_exit(127);
 		}
-		wait(&status);
+		while (wait(&status) != child)
+			;
 		printf("== exit %d\\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 		fflush(stdout);
 	}

@@ -89,10 +89,13 @@ static struct counters settled(void)
 	return now;
 }
 
-/* Every process but the first waits here for the number of a step, and makes it if it is its own. */
+/*
+ * Every process but the first waits here for the number of a step, and makes it if it is its own. A child begins in the
+ * middle, with the step that made it behind it.
+ */
 static void serve(void)
 {
-	int last = __atomic_load_n(&shared->turn, __ATOMIC_SEQ_CST), next, result;
+	int last = -1, next, result;
 
 	for (;;) {
 		next = __atomic_load_n(&shared->turn, __ATOMIC_SEQ_CST);
@@ -144,6 +147,8 @@ static void kill_all(void)
 /* The shared page, a directory for mounts, and the process p0. */
 static bool begin(void)
 {
+	pid_t pid;
+
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return false;
@@ -155,10 +160,11 @@ static bool begin(void)
 	if (!mkdtemp(shared->dir))
 		return false;
 	signal(SIGCHLD, SIG_IGN); /* nobody waits: a process is gone as soon as it ends */
-	shared->pid[1] = fork();
-	if (shared->pid[1] == 0) {
+	pid = fork();
+	if (pid == 0) {
 		me = 1;
 		serve();
 	}
-	return shared->pid[1] > 0;
+	shared->pid[1] = pid;
+	return pid > 0;
 }
