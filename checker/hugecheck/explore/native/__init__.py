@@ -66,6 +66,8 @@ def explore(
                 ranges = ranges.widened(narrow.field.name, narrow.field.range, narrow.value)
     except (Unsupported, CompilerError) as error:
         raise NativeUnavailable(str(error)) from error
+    except KeyboardInterrupt:
+        return Explored(reason="interrupted", seconds=time.perf_counter() - started)
 
 
 def _attempt(
