@@ -70,7 +70,7 @@ class _Emission:
         self._clauses()
         self._threads()
         emit_symmetry(self.statements, self.symmetry)
-        out.line('#include "search.h"')
+        out.line('#include "checkpoint.h"')
         text = "\n".join(out.lines) + "\n"
         return Emitted(text, self.packing, self.statements.x.sites, self.statements.x.fields, self.spans, self.calls)
 
