@@ -127,7 +127,7 @@ def from_search(path: Path, kernel: str | None, clause: str | None) -> Request:
     for name in names:
         switches = find_kernel(scenario.module, name, None) if name else frozenset()
         result = run_on(scenario, name, switches, Limits())
-        found = [c for c in result.clauses if c.trace is not None and clause in (None, c.name)]
+        found = [c for c in result.clauses if c.trace is not None and c.trace.steps and clause in (None, c.name)]
         if clause is None:
             found.sort(key=lambda c: c.kind == "sometimes")
         for one in found:

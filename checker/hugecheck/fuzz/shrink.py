@@ -124,12 +124,12 @@ def plainer(steps: Steps) -> Iterator[Steps]:
 
 
 def smaller_numbers(steps: Steps) -> Iterator[Steps]:
-    """Each number as 0, as 1, halved, and less one."""
+    """Each number as 0, as 1, halved, and less one. Nothing but `truncate` is asked for 0 pages."""
     for at, step in enumerate(steps):
         for field, value in step.items():
             if isinstance(value, int) and _number(value):
                 for less in sorted({0, 1, value // 2, value - 1}):
-                    if 0 <= less < value:
+                    if (field == "pages" and step["op"] != "truncate") <= less < value:
                         yield _with(steps, at, {**step, field: less})
 
 
