@@ -65,7 +65,7 @@ def model_kernel(module: ir.Module, release: str) -> str:
                 return kernel.name
     fail(
         "unknown-kernel",
-        f"the model knows no kernel like {release}",
+        f"there is no kernel `{release}` in this model, and none of its series",
         help=suggest(series, [k.alias for k in module.kernels]) + "; give one with `--kernel K`",
     )
 

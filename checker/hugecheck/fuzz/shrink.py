@@ -173,7 +173,7 @@ def signature(found: Finding) -> str:
 
 
 def renamed(steps: Sequence[Step]) -> Steps:
-    """Names counted from 0 in the order in which they are first used."""
+    """Names counted from 0, and mappings from `a`, in the order in which they are first used."""
     new: dict[tuple[str, str], str] = {("proc", "p0"): "p0"}
     kinds = {
         "file": ("file", "f"),
@@ -191,5 +191,9 @@ def renamed(steps: Sequence[Step]) -> Steps:
                 if name not in new:
                     new[name] = f"{letter}{sum(k == kind for k, _ in new)}"
                 changed[field] = new[name]
+        if "map" in step:
+            letter = ("map", str(step["map"]))
+            new.setdefault(letter, chr(ord("a") + sum(k == "map" for k, _ in new) % 26))
+            changed["map"] = new[letter]
         out.append(changed)
     return tuple(out)
