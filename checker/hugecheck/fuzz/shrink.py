@@ -192,8 +192,8 @@ def renamed(steps: Sequence[Step]) -> Steps:
                     new[name] = f"{letter}{sum(k == kind for k, _ in new)}"
                 changed[field] = new[name]
         if "map" in step:
-            letter = ("map", str(step["map"]))
-            new.setdefault(letter, chr(ord("a") + sum(k == "map" for k, _ in new) % 26))
-            changed["map"] = new[letter]
+            mapping = ("map", str(step["map"]))
+            new.setdefault(mapping, chr(ord("a") + sum(k == "map" for k, _ in new) % 26))
+            changed["map"] = new[mapping]
         out.append(changed)
     return tuple(out)
