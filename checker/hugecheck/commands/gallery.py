@@ -17,9 +17,10 @@ from hugecheck.commands.status import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_GAVE_UP,
 from hugecheck.diagnostics import Diagnostic, Failure, fail, render, suggest, to_json
 from hugecheck.explore.search import Limits
 from hugecheck.ir import program as ir
+from hugecheck.ir import sections
 from hugecheck.language.kernels import find_kernel
 from hugecheck.language.loader import load_scenario
-from hugecheck.language.scenario import Scenario
+from hugecheck.language.scenario import Clause, Scenario
 from hugecheck.resources import data
 from hugecheck.run import ClauseResult, KernelResult, run_on
 
@@ -109,6 +110,11 @@ def bug_of(spec: Path) -> str:
     return named[1] if named else spec.stem
 
 
+def first_clause(scenario: Scenario) -> Clause:
+    """What the bug breaks: the first clause that is not a check on the way."""
+    return next(c for c in scenario.clauses if c.kind not in ("check", "result"))
+
+
 # ---------------------------------------------------------------- running
 
 
@@ -125,6 +131,7 @@ class _Asked(frozenset[str]):
 def check(bug: str, spec: Path, limits: Limits) -> Row:
     """Run a spec on all its kernels. Kernels that answer the same to what the spec's operations ask have the same program, which is run once."""
     scenario = load_scenario(spec)
+    first = first_clause(scenario)
     known: list[tuple[dict[str, bool], KernelResult]] = []
     verdicts: dict[str, str] = {}
     unexpected: list[str] = []
@@ -135,7 +142,8 @@ def check(bug: str, spec: Path, limits: Limits) -> Row:
         if result is None:
             asked = _Asked(switches)
             asked.questions = set()
-            result = run_on(scenario, kernel, asked, limits)
+            sections.build(scenario.module, asked, sorted(scenario.operations()))
+            result = run_on(scenario, kernel, switches, limits)
             known.append(({s: s in switches for s in asked.questions}, result))
         for clause in _on(scenario, kernel, result):
             gave_up = gave_up or clause.gave_up
@@ -143,7 +151,7 @@ def check(bug: str, spec: Path, limits: Limits) -> Row:
                 unexpected.append(
                     f"{kernel}: {clause.kind} {clause.name}: {clause.verdict}, expected: {clause.expected}"
                 )
-        verdicts[kernel] = result.clauses[0].verdict
+        verdicts[kernel] = next(c.verdict for c in result.clauses if (c.kind, c.name) == (first.kind, first.name))
     return Row(bug, spec, scenario, verdicts, tuple(unexpected), gave_up)
 
 
@@ -157,7 +165,7 @@ def _on(scenario: Scenario, kernel: str, result: KernelResult) -> Iterator[Claus
 def expected_row(spec: Path) -> Row:
     """What the spec says, without running it."""
     scenario = load_scenario(spec)
-    first = scenario.clauses[0]
+    first = first_clause(scenario)
     return Row(bug_of(spec), spec, scenario, {kernel: first.expected_on(kernel) for kernel in scenario.kernels})
 
 
@@ -196,7 +204,7 @@ def _mark(verdict: str) -> str:
 
 
 def _entry(row: Row) -> dict[str, object]:
-    first = row.scenario.clauses[0]
+    first = first_clause(row.scenario)
     return {
         "bug": row.bug,
         "title": row.scenario.title,
