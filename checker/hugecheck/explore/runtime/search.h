@@ -67,6 +67,9 @@ struct chunk {
     value *choices;             /* of events, and of origins */
     uint32_t choice_count, choice_capacity;
     struct candidate_origin *origins;   /* only when a path is rebuilt */
+    int refused;                /* whether a step was refused: then by which call, and where it was last */
+    int refused_call[CALL_SPANS];
+    uint32_t refused_at[CALL_SPANS];
     int failed;                 /* no memory */
 };
 
@@ -417,12 +420,12 @@ static void expand(struct search *g, struct chunk *c, int slot, const word *from
             if (move->call >= 0) {
                 g->started[calls[move->call].span] = 1;
             } else if (move->skip >= 0) {
-                /* the last in the order of sources counts */
                 int span = calls[move->skip].span;
-                if (g->refused_call[span] < 0 || g->refused_at[span] <= source) {
-                    g->refused_at[span] = (uint32_t)source;
-                    g->refused_call[span] = move->skip;
-                }
+                if (!c->refused)
+                    memset(c->refused_call, -1, sizeof c->refused_call);
+                c->refused = 1;
+                c->refused_at[span] = (uint32_t)source;
+                c->refused_call[span] = move->skip;
             }
         }
         x->prescribed = 0;
@@ -453,6 +456,7 @@ static void chunk_begin(struct chunk *c, uint64_t first, int sources)
     c->first = first;
     c->sources = sources;
     c->count = c->event_count = c->choice_count = 0;
+    c->refused = 0;
     for (int s = 0; s < SHARDS; s++)
         c->shard_count[s] = 0;
 }
@@ -573,6 +577,16 @@ static int act(struct search *g, const struct chunk *c, const struct event *e)
     return RUNNING;
 }
 
+/* Which steps were refused last in a chunk whose sources are all done. */
+static void settle_refusals(struct search *g, const struct chunk *c)
+{
+    for (int span = 0; c->refused && span < CALL_SPANS; span++)
+        if (c->refused_call[span] >= 0) {
+            g->refused_call[span] = c->refused_call[span];
+            g->refused_at[span] = c->refused_at[span];
+        }
+}
+
 static int settle_chunk(struct search *g, int number)
 {
     struct report *r = g->report;
@@ -616,6 +630,7 @@ static int settle_chunk(struct search *g, int number)
             return ALL_DECIDED;
         }
     }
+    settle_refusals(g, c);
     return RUNNING;
 }
 
