@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hugecheck.compare.requests import counterexample, from_recordings, from_scenario, model_kernel, portable
+from hugecheck.compare.requests import Request, counterexample, from_recordings, from_scenario, model_kernel, portable
 from hugecheck.diagnostics import Failure
 from hugecheck.language.loader import load_model
 from support.cli import call
@@ -131,3 +131,11 @@ def test_the_kernel_of_a_release() -> None:
     assert model_kernel(module, "6.1.999") == model_kernel(module, "6.1")
     with pytest.raises(Failure):
         model_kernel(module, "2.6.32")
+
+
+def test_a_step_that_no_guest_can_make() -> None:
+    """Found out before a kernel boots."""
+    steps = ({"op": "demote", "n": 1},)
+    with pytest.raises(Failure) as failure:
+        Request("a", 1, steps, "", load_model("linux")).trace  # noqa: B018
+    assert ids(failure) == ["real-kernel"]

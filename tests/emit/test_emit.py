@@ -75,6 +75,10 @@ def test_refusals(tmp_path: Path) -> None:
         ({"id": "a", "steps": []}, "not-emittable"),
         ({"id": "a", "steps": [{**good, "after": {}}]}, "not-emittable"),
         ({"id": "a", "steps": [{"op": "close", "file": "f", "result": "ok", "after": zero}]}, "not-emittable"),
+        (
+            {"id": "a", "steps": [{"op": "set_nr_node", "node": 0, "n": 1, "result": "ok", "after": zero}]},
+            "not-emittable",
+        ),
         ({"id": "a", "steps": [{"op": "nothing", "result": "ok", "after": zero}]}, "bad-trace"),
     ]
     for trace, id in refused:

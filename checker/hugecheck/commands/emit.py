@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     if len(requests) > 1:
         ids = ", ".join(f"`{r.id}`" for r in requests[:8])
         fail("bad-option", f"`{options.what}` has {len(requests)} traces", help=f"`--id` chooses one: {ids}, ...")
-    text = FORMS[options.form](_reproducer(requests[0]))
+    with reported():
+        text = FORMS[options.form](_reproducer(requests[0]))
     if options.output is None:
         sys.stdout.write(text)
         return EXIT_OK

@@ -22,6 +22,7 @@ from hugecheck.language.kernels import find_kernel
 from hugecheck.language.loader import load_model, load_scenario, read_source
 from hugecheck.language.scenario import Scenario
 from hugecheck.replay.errors import ReplayError
+from hugecheck.replay.protocol import encode
 from hugecheck.replay.trace import Step, Trace, from_json, request_of
 from hugecheck.run import build_program, run_on
 from hugecheck.trace.execution import only_execution
@@ -44,6 +45,10 @@ class Request:
 
     @property
     def trace(self) -> Trace:
+        """The steps alone. A step that the agent of a guest cannot make is refused."""
+        with reported():
+            for step in self.steps:
+                encode(step)
         return Trace(self.id, self.nodes, tuple(request_of(step) for step in self.steps))
 
 

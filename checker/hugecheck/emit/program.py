@@ -57,8 +57,6 @@ class _Builder:
     def build(self, steps: Sequence[Step], texts: Sequence[str]) -> Program:
         self.process("p0")
         for self.at, (step, shown) in enumerate(zip(steps, texts, strict=True), 1):
-            if not self.names.allows(step):
-                fail("not-emittable", f"`{self.id}` step {self.at} uses a name that does not exist: {json.dumps(step)}")
             make = _CALLS.get(text(step, "op"))
             if make is None:
                 known = ", ".join(sorted(_CALLS))
@@ -67,6 +65,8 @@ class _Builder:
                     f"`{self.id}` step {self.at}: a reproducer cannot do `{step['op']}`",
                     help=f"it can do {known}",
                 )
+            if not self.names.allows(step):
+                fail("not-emittable", f"`{self.id}` step {self.at} uses a name that does not exist: {json.dumps(step)}")
             expression = make(self, step)
             who = self.process(text(step, "proc")) if "proc" in step else CONTROLLER
             self.out.lines.append(Line(who, shown, expression, self.result(step), self.after(step)))
