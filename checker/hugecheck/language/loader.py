@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hugecheck.language.symbols import Symbols
 
 MAX_BYTES = 8_000_000
-_USE = re.compile(r'^[ \t]*use[ \t]+(?:"([^"\n]*)"|([A-Za-z_]\w*))', re.MULTILINE)
+_USE = re.compile(r'^(?:[^#"\n]*;)?[ \t]*use[ \t]+(?:"([^"\n]*)"|([A-Za-z_]\w*))', re.MULTILINE)
 
 
 def read_source(path: Path, name: str | None = None) -> Source:

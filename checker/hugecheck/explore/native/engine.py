@@ -113,7 +113,8 @@ class Search:
         )
         clauses = system.scenario.clauses
         initial = pack_initial(emitted.packing, system.layout, system.initial())
-        is_open = bytes(c.kind != "deadlock" for c in clauses) or b"\0"
+        only_examples = all(c.kind in ("sometimes", "deadlock") for c in clauses)
+        is_open = bytes([*(c.kind != "deadlock" for c in clauses), only_examples])
         words = (ctypes.c_uint64 * len(initial))(*initial)
         self.handle = self._new(words, is_open)
         if checkpoint is not None and checkpoint.path.is_file():

@@ -732,6 +732,7 @@ struct search *search_new(const word *initial, const unsigned char *open, struct
         g->open[i] = g->counts[i] = open[i];
         g->undecided += open[i];
     }
+    g->undecided += open[CLAUSES];      /* examples alone do not end the search for deadlocks */
     for (int i = 0; i < CALL_SPANS; i++)
         g->refused_call[i] = -1;
     for (int i = 0; i < MAX_WORKERS; i++)
