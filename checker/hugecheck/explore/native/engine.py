@@ -39,7 +39,7 @@ AT_SITE, GROW, OVERFLOW, HALFWAY, TOO_LARGE = range(1, 6)
 _NO_LIMIT = (1 << 64) - 1
 _POLL = 0.05
 """seconds between two looks at limits and progress"""
-_PATIENCE = 0.2
+_PATIENCE = 0.04
 """seconds of searching before a faster engine is worth its compilation"""
 
 
