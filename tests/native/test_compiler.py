@@ -102,7 +102,7 @@ def test_damaged_object(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 def test_better_engine_takes_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A search that goes on for a while is continued by a better compiled engine, and nothing is lost."""
     monkeypatch.setenv("HUGECHECK_CACHE", str(tmp_path))
-    found = run(ENDLESS, Limits(states=3_000_000), native.Options(symmetry=False))
+    found = run(ENDLESS, Limits(states=3_000_000), native.Options(symmetry=False, level=""))
     assert found.states >= 3_000_000
     assert len(found.findings[1].path) == 1
     root = round((2 * found.states) ** 0.5)

@@ -44,7 +44,7 @@ class Options:
 
     workers: int = 1
     symmetry: bool = True
-    level: str = ""
+    level: str = "-O1"
     keep: Path | None = None
     extra: tuple[str, ...] = ()
     checkpoints: Path | None = None
