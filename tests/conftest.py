@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 _CACHE = tempfile.mkdtemp(prefix="hugecheck-tests-")
 os.environ["HUGECHECK_CACHE"] = _CACHE
+sys.setrecursionlimit(20_000)  # as `hugecheck.cli.main` does
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -124,6 +124,7 @@ CATALOGUE: dict[str, str] = {
     "bad-option": "The command line does not make sense.",
     "not-sequential": "A real kernel can be told what to do one call after the other, and nothing else. A spec with a fixed sequence of steps, or a counterexample in which no two calls overlap, is such a sequence.",
     "no-counterexample": "There is no trace to run: no clause was decided by one.",
+    "not-emittable": "A reproducer is a program of its own: it needs whole calls with their results and counters, one NUMA node, and no cgroups.",
     "real-kernel": "Something that running on a real kernel needs is missing or went wrong. The help line has the command that puts it right.",
     "not-provable": "The prover cannot take this. It proves laws of operations that are one atomic section each, over whole numbers with linear arithmetic; spec/language.md section 5 has the limits and the ways around them.",
     "no-theorem": "The model does not say what is to be proved: no `prove`, and no `invariant`.",

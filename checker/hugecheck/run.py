@@ -11,6 +11,7 @@ from hugecheck.explore.search import Explored, Finding, Limits, Progress
 from hugecheck.explore.system import System
 from hugecheck.ir import liveness, sections, verify
 from hugecheck.ir.program import Program
+from hugecheck.kept import kept
 from hugecheck.language.kernels import find_kernel
 from hugecheck.language.scenario import Clause, Scenario
 from hugecheck.trace.ledger import Meanings
@@ -75,10 +76,14 @@ def run_scenario(
 
 def build_program(scenario: Scenario, switches: frozenset[str]) -> Program:
     """The program of the operations that the scenario uses, ready to run."""
-    program = sections.build(scenario.module, switches, sorted(scenario.operations()))
-    liveness.solve(program)
-    verify.verify(program)
-    return program
+
+    def build() -> Program:
+        program = sections.build(scenario.module, switches, sorted(scenario.operations()))
+        liveness.solve(program)
+        verify.verify(program)
+        return program
+
+    return kept("program", f"{scenario.digest} {sorted(switches)}", build) if scenario.digest else build()
 
 
 def run_on(

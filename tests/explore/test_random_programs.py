@@ -80,8 +80,8 @@ class Writer:
         """A statement within a section."""
         kinds = ["x", "x", "y", "a", "s", "local", "if", "for", "choose", "either", "atomic", "call", "leave"]
         match self.rng.choice(kinds if depth > 0 else kinds[:5]):
-            case "x" | "y" as name:
-                return f"{name} = {self.value(True)}"
+            case "x" | "y" as variable:
+                return f"{variable} = {self.value(True)}"
             case "a":
                 return f"a[{self.pick('0', '1', 'y % 2')}] = {self.value(True)}"
             case "s":

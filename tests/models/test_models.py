@@ -13,7 +13,9 @@ from support.specs import ROOT
 
 MODELS = ROOT / "models"
 FOLDERS = ("seed", "tutorial", "gallery", "bench")
-SPECS = sorted(p for folder in FOLDERS for p in (MODELS / folder).rglob("*.hck"))
+_SCENARIO = re.compile(r"^(process|steps|setup)\b", re.MULTILINE)
+SPECS = sorted(p for folder in FOLDERS for p in (MODELS / folder).rglob("*.hck") if _SCENARIO.search(p.read_text()))
+"""the rest are models that specs `use`"""
 LARGE = re.compile(r"^# size: large", re.MULTILINE)
 
 

@@ -65,7 +65,21 @@ def compare(
     return wanted
 
 
-FAST = native.Options(level="-O0")
+FAST = native.Options(level="-O0", symmetry=False)
 """for programs that are compiled and hardly run"""
 CHECKED = replace(FAST, extra=("-fsanitize=undefined", "-fno-sanitize-recover=undefined"))
 """undefined behaviour ends the process"""
+
+
+def verdict(result: Explored | None) -> dict[str, object]:
+    """What reductions must not change: verdicts, and how many steps it takes to show them."""
+    if result is None:
+        return {"bound": "too small"}
+    return {
+        "complete": result.complete,
+        "reason": result.reason,
+        "depth": result.depth,
+        "findings": {n: len(f.path) for n, f in sorted(result.findings.items())},
+        "broken": (len(result.broken.path), result.broken.message) if result.broken is not None else None,
+        "never": [call for call, _ in result.never],
+    }

@@ -287,10 +287,10 @@ class Programs:
             return "third" + result
         return f"{'first_one' if operation == 0 else 'second'} {value}{result}"
 
-    def steps(self, count: int) -> str:
+    def steps(self, count: int, *, checks: bool = True) -> str:
         out = []
         for _ in range(count):
-            if self.chance(15):
+            if checks and self.chance(15):
                 out.append(f"check {self.test(True)}")
             elif self.chance(25):
                 out.append(
@@ -300,8 +300,8 @@ class Programs:
                 out.append(self.step())
         return "; ".join(out)
 
-    def model(self) -> str:
-        """The text of a model with its scenario."""
+    def model(self, *, alike: bool = False) -> str:
+        """The text of a model with its scenario. `alike`: two threads do the same, and nothing tells boxes apart."""
         out = [HEAD.format(boxes=2 + self.random.randrange(2), start=self.pick("0", "1", "-1", "7"))]
         out += self.functions()
         for name in ("first_one", "second", "third"):
@@ -313,8 +313,12 @@ class Programs:
             out.append(f"operation {name}({params}){when}\n{{ {body} }}\n")
         if self.chance(30):
             out.append(f"setup {{ {self.steps(1)} }}\n")
-        for process in ("one", "two", "three")[: 1 + self.random.randrange(3)]:
-            out.append(f"process {process} {{ {self.steps(1 + self.random.randrange(2))} }}\n")
+        if alike or self.chance(30):
+            out.append(f"process one, two {{ {self.steps(1 + self.random.randrange(2), checks=not alike)} }}\n")
+        else:
+            out.append(f"process one {{ {self.steps(1 + self.random.randrange(2))} }}\n")
+        if self.chance(40):
+            out.append(f"process three {{ {self.steps(1 + self.random.randrange(2))} }}\n")
         quiet = self.pick("", " when quiescent")
         for kind, percent in (("always", 70), ("never", 30), ("sometimes", 50), ("finally", 50)):
             if self.chance(percent):

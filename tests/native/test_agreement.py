@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
-from native.agreement import CHECKED, FAST, compare
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from hugecheck.diagnostics import Failure, Source
 from hugecheck.explore import native
 from hugecheck.explore.native.compiler import CompilerError, find_compiler
 from hugecheck.explore.search import Limits
 from hugecheck.language.loader import load_scenario, load_scenario_text
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from native.agreement import CHECKED, FAST, compare
 from native.programs import Programs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +41,7 @@ def test_random_programs(random: Random, depth: int | None, merge: bool, workers
     """On random programs with errors of every kind, with one worker and two, whole and cut by depth."""
     text = Programs(random).model()
     limits = Limits(states=4000, depth=depth)
-    options = native.Options(workers=workers, level=FAST.level)
+    options = replace(FAST, workers=workers)
     try:
         compare(load_scenario_text(Source("random.hck", text), ROOT), limits, options, merge=merge)
     except Failure as failure:

@@ -171,14 +171,10 @@ class Naive:
                         and bool(statement.body)
                         and isinstance(statement.body[0], ir.Await)
                     )
-                    if (
-                        (outside
-                        and (isinstance(statement, ir.Hold) and status != FRESH))
-                        or (
-                            outside
-                            and isinstance(statement, ir.Atomic)
-                            and (status == DONE or (status == ACQUIRED and waits))
-                        )
+                    if (outside and (isinstance(statement, ir.Hold) and status != FRESH)) or (
+                        outside
+                        and isinstance(statement, ir.Atomic)
+                        and (status == DONE or (status == ACQUIRED and waits))
                     ):
                         thread.stack.append(frame)
                         return True
@@ -238,15 +234,15 @@ class Naive:
                 push(("seq", otherwise, 0))
                 return DONE, section
             case ir.Return(value_e):
-                value = self.eval(value_e, names) if value_e is not None else None
-                return self._leave(thread, status, section, value, 0)
+                returned = self.eval(value_e, names) if value_e is not None else None
+                return self._leave(thread, status, section, returned, 0)
             case ir.Fail(error):
                 return self._leave(thread, status, section, None, self.eval(error, names))
             case ir.Call(name, arguments, _, _, _, _):
                 function = self.module.functions[name]
                 values = [self.eval(a, names) for a in arguments]
-                for local, value in zip(function.params, values, strict=True):
-                    names[local.name] = value
+                for local, given in zip(function.params, values, strict=True):
+                    names[local.name] = given
                 push(("call", statement))
                 push(("seq", function.body, 0))
             case _:

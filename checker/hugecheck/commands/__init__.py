@@ -18,6 +18,7 @@ class Command(Protocol):
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "check the clauses of spec files; the shortest counterexample of each that fails"),
     "prove": ("prove", "prove the laws of a model for all sizes, or show where the proof fails"),
+    "gallery": ("gallery", "known bugs x kernels, verified, and the commit that makes the difference"),
     "conform": ("conform", "compare the model with recordings of real kernels; the first divergence of each"),
     "record": ("record", "run steps on a real kernel, and write down what it answers"),
     "replay": ("replay", "does a counterexample happen on a real kernel? model and kernel side by side"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hugecheck.commands.status import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_OK, worst
+from hugecheck.compare.requests import model_kernel
 from hugecheck.diagnostics import Diagnostic, Failure, fail, render, to_json
 from hugecheck.language.kernels import find_kernel
 from hugecheck.language.loader import load_model
@@ -23,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernel",
         metavar="K",
-        help="predict with the model of this kernel; without it, of the kernel that each recording names",
+        help="predict with the model of this kernel; without it, of the kernel that each recording names, or of its series",
     )
     parser.add_argument("--model", default="linux", metavar="M", help="the model (default: linux)")
     parser.add_argument("--json", action="store_true", help="print one JSON object (spec/conform.schema.json)")
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
                 if not kernel:
                     fail("bad-trace", f"{path}: `{recording.id}` does not say its kernel", help="give `--kernel K`")
                 if kernel not in followers:
-                    followers[kernel] = Follower(module, find_kernel(module, kernel, None))
+                    named = kernel if options.kernel else model_kernel(module, kernel)
+                    followers[kernel] = Follower(module, find_kernel(module, named, None))
                 followed.append((path, followers[kernel].follow(recording)))
             except Failure as failure:
                 errors.extend(failure.diagnostics)

@@ -77,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
     image = kernel.image(options)
     kernel.check_writable(options.output, [options.what])
     requests = counterexample(options.what, _searched(options, image), options.clause, options.id)
+    traces = [request.trace for request in requests]
     module = requests[0].module
     name = options.kernel or model_kernel(module, image.release)
     follower = Follower(module, find_kernel(module, name, None))
@@ -90,13 +91,13 @@ def run(options: argparse.Namespace) -> int:
         Boots() as boots,
         Recorder(image, accel=options.accel, boots=boots) as recorder,
     ):
-        for request in requests:
+        for request, asked in zip(requests, traces, strict=True):
             runs: list[Run] = []
             interrupted = False
             try:
                 for number in range(1, options.n + 1):
                     progress.show(f"{request.id}: run {number} of {options.n}")
-                    trace = request.trace if options.n == 1 else replace(request.trace, id=f"{request.id}-{number}")
+                    trace = asked if options.n == 1 else replace(asked, id=f"{request.id}-{number}")
                     recorded = recorder.play(fixed(trace))
                     out.write(recorded.to_line())
                     runs.append(_judged(request, recorded, follower))

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object (spec/run.schema.json)")
     parser.add_argument("--depth", type=_positive, metavar="N", help="explore at most N transitions deep")
     parser.add_argument("--max-states", type=_positive, metavar="N", help="give up after N states")
-    parser.add_argument("--max-seconds", type=float, metavar="S", help="give up after S seconds for each kernel")
+    parser.add_argument("--max-seconds", type=_seconds, metavar="S", help="give up after S seconds for each kernel")
     parser.add_argument(
         "--max-memory", type=_positive, metavar="MIB", help="give up when the process uses this much memory"
     )
@@ -52,10 +52,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    if not text.isascii() or not text.isdigit() or len(text) > 15 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a positive number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a positive number of seconds")
+    return seconds
 
 
 def run(options: argparse.Namespace) -> int:

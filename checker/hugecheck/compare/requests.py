@@ -22,6 +22,7 @@ from hugecheck.language.kernels import find_kernel
 from hugecheck.language.loader import load_model, load_scenario, read_source
 from hugecheck.language.scenario import Scenario
 from hugecheck.replay.errors import ReplayError
+from hugecheck.replay.protocol import encode
 from hugecheck.replay.trace import Step, Trace, from_json, request_of
 from hugecheck.run import build_program, run_on
 from hugecheck.trace.execution import only_execution
@@ -44,6 +45,10 @@ class Request:
 
     @property
     def trace(self) -> Trace:
+        """The steps alone. A step that the agent of a guest cannot make is refused."""
+        with reported():
+            for step in self.steps:
+                encode(step)
         return Trace(self.id, self.nodes, tuple(request_of(step) for step in self.steps))
 
 
@@ -65,7 +70,7 @@ def model_kernel(module: ir.Module, release: str) -> str:
                 return kernel.name
     fail(
         "unknown-kernel",
-        f"the model knows no kernel like {release}",
+        f"there is no kernel `{release}` in this model, and none of its series",
         help=suggest(series, [k.alias for k in module.kernels]) + "; give one with `--kernel K`",
     )
 
@@ -127,7 +132,7 @@ def from_search(path: Path, kernel: str | None, clause: str | None) -> Request:
     for name in names:
         switches = find_kernel(scenario.module, name, None) if name else frozenset()
         result = run_on(scenario, name, switches, Limits())
-        found = [c for c in result.clauses if c.trace is not None and clause in (None, c.name)]
+        found = [c for c in result.clauses if c.trace is not None and c.trace.steps and clause in (None, c.name)]
         if clause is None:
             found.sort(key=lambda c: c.kind == "sometimes")
         for one in found:

@@ -21,6 +21,7 @@ from hugecheck.ir.operators import OPERATORS
 from hugecheck.ir.rewrite import blocks, children, expressions
 from hugecheck.ir.sections import return_local
 from hugecheck.ir.types import IndexType, IntType, OptionalType, SetType, Type, inner
+from hugecheck.kept import kept_code
 
 SUSPENDED, GO_ON, BLOCKED, FINISHED = 0, 1, 2, 16
 
@@ -184,7 +185,7 @@ _HELPERS: dict[str, Any] = {
 def _compiled(text: str, program: ir.Program) -> CodeType:
     """Python has limits of its own on how deep code is nested (20 loops, 100 levels, 200 brackets): a model beyond them is refused."""
     try:
-        return compile(text, "<program>", "exec")
+        return kept_code(text, lambda: compile(text, "<program>", "exec"))
     except (SyntaxError, RecursionError, MemoryError) as error:
         number = getattr(error, "lineno", None) or 0
         heads = (re.match(r"def b(\d+)\(", line) for line in reversed(text.split("\n")[:number]))

@@ -102,6 +102,8 @@ class _Search:
         """whether states within an operation matter"""
         self.finals = [(n, system.clauses[n]) for n, c in enumerate(clauses) if c.kind == "finally"]
         self.open = {n for n, c in enumerate(clauses) if c.kind not in ("deadlock", "result")}
+        self.can_fail = any(c.kind not in ("sometimes", "deadlock") for c in clauses)
+        """whether deciding all clauses takes a counterexample; examples alone do not end the search for deadlocks"""
         self.result_clause = next((n for n, c in enumerate(clauses) if c.kind == "result"), None)
         self.deadlock_clause = next((n for n, c in enumerate(clauses) if c.kind == "deadlock"), None)
         if self.result_clause is not None:
@@ -146,7 +148,7 @@ class _Search:
             for state in frontier:
                 self._check_limits(depth, len(frontier))
                 self._expand(state, following)
-                if not self.open:
+                if not self.open and self.can_fail:
                     self.result.depth = depth + 1
                     raise _Stop("every clause is decided")
             frontier = following

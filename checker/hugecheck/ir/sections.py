@@ -110,11 +110,20 @@ After: TypeAlias = Rest | EndSection | Release | Shared | Head | Exit | Begin
 def build(module: ir.Module, switches: frozenset[str], operations: Iterable[str] | None = None) -> ir.Program:
     """The program of the named operations (all if None) on a kernel with these switches.
 
-    Raises `Failure` for a sleeping lock that would be taken inside a section.
+    Raises `Failure` for what cannot be in a section (a sleeping lock, an `await`), and for an operation too long to be cut.
     """
     builder = _Builder(module, switches)
     for name in module.operations if operations is None else operations:
-        builder.operation(module.operations[name])
+        try:
+            builder.operation(module.operations[name])
+        except RecursionError:
+            span = module.operations[name].span
+            fail(
+                "too-large",
+                f"`{name}` has too many sections in a row",
+                span,
+                help="write a loop, or several operations",
+            )
     return builder.program
 
 

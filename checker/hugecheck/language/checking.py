@@ -38,6 +38,12 @@ def check_sources(sources: Sequence[Source]) -> tuple[ir.Module, Symbols]:
     return check_model(declarations)
 
 
+def has_scenario(file: declared.File) -> bool:
+    """Whether a file says what processes do or what must hold."""
+    parts = (declared.ProcessDecl, declared.StepsDecl, declared.SetupDecl, declared.ClauseDecl)
+    return any(isinstance(d, parts) for d in file.declarations)
+
+
 def declares_model(file: declared.File) -> bool:
     """Whether a scenario's file declares parts of a model itself."""
     return bool(_model_parts(file))
@@ -53,4 +59,4 @@ def _model_parts(file: declared.File) -> list[declared.Declaration]:
     return [d for d in file.declarations if not isinstance(d, (declared.Use, *_SCENARIO_PARTS))]
 
 
-__all__ = ["check_sources", "check_whole", "declares_model", "parse"]
+__all__ = ["check_sources", "check_whole", "declares_model", "has_scenario", "parse"]

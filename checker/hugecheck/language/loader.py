@@ -6,27 +6,24 @@ running a spec again starts at once: then neither lark nor the checker is import
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from hugecheck import __version__
 from hugecheck.diagnostics import Source, Span, fail, suggest
 from hugecheck.ir import program as ir
+from hugecheck.kept import digest, kept
 from hugecheck.language.scenario import Scenario
-from hugecheck.resources import cache_directory, data
+from hugecheck.resources import data
 
 if TYPE_CHECKING:
     from hugecheck.language.symbols import Symbols
 
 MAX_BYTES = 8_000_000
-_USE = re.compile(r'^[ \t]*use[ \t]+(?:"([^"\n]*)"|([A-Za-z_]\w*))', re.MULTILINE)
-T = TypeVar("T")
+_USE = re.compile(r'^(?:[^#"\n]*;)?[ \t]*use[ \t]+(?:"([^"\n]*)"|([A-Za-z_]\w*))', re.MULTILINE)
 
 
 def read_source(path: Path, name: str | None = None) -> Source:
@@ -59,7 +56,7 @@ def load_model(name: str) -> ir.Module:
         )
         fail("unknown-model", f"there is no model `{name}`", help=suggest(name, known))
     sources = _closure([(path, None)])
-    return kept("module", sources, lambda: _model(sources)[0])
+    return kept("module", digest(sources), lambda: _model(sources)[0])
 
 
 def load_model_file(path: Path) -> ir.Module:
@@ -82,13 +79,21 @@ def load_scenario(path: Path) -> Scenario:
 def load_scenario_text(source: Source, folder: Path) -> Scenario:
     """The checked scenario in a text; `use "file"` is relative to `folder`."""
     used = _closure(_uses(source, folder))
-    return kept("scenario", [source, *used], lambda: _scenario(source, used))
+    key = digest([source, *used])
+    return kept("scenario", key, lambda: replace(_scenario(source, used), digest=key))
 
 
 def _scenario(source: Source, used: list[Source]) -> Scenario:
     from hugecheck.language import checking
 
     file = checking.parse(source)
+    if not checking.has_scenario(file):
+        fail(
+            "no-process",
+            "this file has no scenario: no process, and nothing that must hold",
+            Span(source, 1, 1),
+            help="if it is a part of a model, run a spec that uses the model; otherwise add `process NAME { ... }` and a clause",
+        )
     if checking.declares_model(file):
         return checking.check_whole(source, file, *checking.check_sources([*used, source]))
     return checking.check_whole(source, file, *_model(used))
@@ -100,7 +105,7 @@ def _model(sources: list[Source]) -> tuple[ir.Module, Symbols]:
 
         return checking.check_sources(sources)
 
-    return kept("model", sources, check)
+    return kept("model", digest(sources), check)
 
 
 def _used_path(target: str, is_path: bool, folder: Path, span: Span | None) -> Path:
@@ -153,38 +158,3 @@ def _shown(path: Path) -> str:
         with suppress(ValueError):
             return prefix + path.relative_to(base).as_posix()
     return str(path)
-
-
-# ---------------------------------------------------------------- what is kept
-
-
-def kept(kind: str, sources: Iterable[Source], make: Callable[[], T], *more: str) -> T:
-    """The result of `make`, which depends on nothing but `sources` and `more`; from the cache directory if it is there."""
-    directory = cache_directory()
-    if directory is None:
-        return make()
-    digest = hashlib.sha256(f"{__version__} {_code_stamp()} {more}".encode())
-    for source in sources:
-        digest.update(f"\0{source.name}\0{source.text}".encode())
-    path = directory / f"{kind}-{digest.hexdigest()[:32]}.pickle"
-    with suppress(Exception):  # whatever is wrong with a kept result, it can be made again
-        result: T = pickle.loads(path.read_bytes())
-        return result
-    result = make()
-    with suppress(OSError):
-        temporary = path.with_suffix(f".{id(path)}.tmp")
-        temporary.write_bytes(pickle.dumps(result, protocol=5))
-        temporary.replace(path)
-    return result
-
-
-@lru_cache(maxsize=1)
-def _code_stamp() -> str:
-    """Changes whenever the code that checks models, or the grammar, changes."""
-    package = Path(__file__).resolve().parents[1]
-    files = [
-        *sorted((package / "language").glob("*.py")),
-        *sorted((package / "ir").glob("*.py")),
-        data("spec") / "grammar.lark",
-    ]
-    return " ".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)

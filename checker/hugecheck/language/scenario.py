@@ -105,6 +105,8 @@ class Scenario:
     setup: Thread | None
     threads: tuple[Thread, ...]
     clauses: tuple[Clause, ...]
+    digest: str = ""
+    """of all text that the scenario comes from, its models included; empty when it was not loaded from files"""
 
     def operations(self) -> frozenset[str]:
         """The operations that some thread may take."""

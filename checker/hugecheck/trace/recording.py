@@ -76,11 +76,12 @@ def parse_recording(line: bytes, file: str, where: str, module: ir.Module) -> Re
         fail("bad-trace", f"{where}: `nodes` is a number from 1, and `kernel` a text")
     if residue is not None and not isinstance(residue, dict):
         fail("bad-trace", f"{where}: `residue` is an object of counters")
-    checked = tuple(_step(step, f"{where}: `{name}` step {n}", module) for n, step in enumerate(steps, 1))
+    checked = tuple(parse_step(step, f"{where}: `{name}` step {n}", module) for n, step in enumerate(steps, 1))
     return Recording(file, name, kernel, nodes, checked, residue)
 
 
-def _step(step: object, where: str, module: ir.Module) -> RecordedStep:
+def parse_step(step: object, where: str, module: ir.Module) -> RecordedStep:
+    """One step of a trace. Raises `Failure`, with `where` in front."""
     if not isinstance(step, dict):
         fail("bad-trace", f"{where}: a step is an object, not {_kind(step)}")
     name, result, after = step.get("op"), step.get("result"), step.get("after")

@@ -14,16 +14,21 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hugecheck.explore.native.compiler import CompilerError
+from hugecheck.explore.native.compiler import Compilation, CompilerError, build, load, target_of
 from hugecheck.explore.native.emit import Emitted, emit
-from hugecheck.explore.native.engine import Halfway, TooNarrow, start
+from hugecheck.explore.native.engine import Checkpoint, Halfway, Search, TooNarrow
 from hugecheck.explore.native.packing import OutOfRange
 from hugecheck.explore.native.ranges import Range, Ranges, Unsupported, make_ranges
+from hugecheck.explore.native.symmetry import NONE, find_symmetry
 from hugecheck.explore.search import Explored, Limits, Progress
 from hugecheck.explore.system import System
 from hugecheck.resources import cache_directory
 
-__all__ = ["NativeUnavailable", "Options", "explore"]
+__all__ = ["NativeUnavailable", "Options", "explore", "reductions"]
+
+
+_FIRST, _BEST = "-O0", "-O1"
+"""-O0 is compiled in half the time and runs half as fast"""
 
 
 class NativeUnavailable(Exception):
@@ -32,13 +37,18 @@ class NativeUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`workers`: threads of the search. `level`: how hard the compiler tries. `keep`: a folder in which the generated text is left.
-    `extra`: more flags for the compiler."""
+    """`workers`: threads of the search. `symmetry`: keep one of the states that differ in who is who. `level`: how hard the compiler tries
+    (empty: hardly at first, and again if the search goes on for a while). `keep`: a folder in which the generated text is left.
+    `extra`: more flags for the compiler.
+    `checkpoints`: a folder in which the search is saved every `every` seconds and when a limit ends it; a search that was saved there goes on."""
 
     workers: int = 1
+    symmetry: bool = True
     level: str = "-O1"
     keep: Path | None = None
     extra: tuple[str, ...] = ()
+    checkpoints: Path | None = None
+    every: float = 60.0
 
 
 def explore(
@@ -59,11 +69,21 @@ def explore(
             except Halfway:
                 halfway = True
             except TooNarrow as narrow:
-                ranges = ranges.widened(narrow.field.name, narrow.field.range, narrow.value)
+                ranges = _widened(system, ranges, narrow)
             except OutOfRange as narrow:
-                ranges = ranges.widened(narrow.field.name, narrow.field.range, narrow.value)
+                ranges = _widened(system, ranges, narrow)
     except (Unsupported, CompilerError) as error:
         raise NativeUnavailable(str(error)) from error
+    except KeyboardInterrupt:
+        return Explored(reason="interrupted", seconds=time.perf_counter() - started)
+
+
+def reductions(system: System) -> tuple[str, ...]:
+    """In words, what `Options.symmetry` makes use of in this system."""
+    symmetry = find_symmetry(system)
+    threads = [", ".join(f"`{system.threads[t].name}`" for t in alike) for alike in symmetry.classes]
+    elements = [f"{len(free)} of {system.layout.sizes[index]} of `{index}`" for index, free in symmetry.free.items()]
+    return tuple(f"alike: {what}" for what in [*threads, *elements])
 
 
 def _attempt(
@@ -75,13 +95,31 @@ def _attempt(
     options: Options,
     started: float,
 ) -> Explored:
-    emitted = emit(system, ranges, halfway=halfway)
+    symmetry = find_symmetry(system) if options.symmetry else NONE
+    emitted = emit(system, ranges, symmetry, halfway=halfway)
     if options.keep is not None:
         _keep(emitted, options.keep)
-    with start(system, emitted, limits, options.workers, options.level, options.extra) as search:
-        explored = search.run(report, started)
-    _remember(system, ranges)
-    return explored
+    best = target_of(emitted.text, _BEST, options.extra)
+    level = options.level or (_BEST if best.is_file() else _FIRST)
+    library = load(build(emitted.text, level, options.extra))
+
+    def better() -> Compilation:
+        return Compilation(emitted.text, _BEST, options.extra)
+
+    upgrade = better if not options.level and level != _BEST else None
+    with Search(system, emitted, library, limits, options.workers, _checkpoint(emitted, options)) as search:
+        return search.run(report, started, upgrade)
+
+
+def _checkpoint(emitted: Emitted, options: Options) -> Checkpoint | None:
+    """Where this very search is saved. A folder that cannot be made is as good as none."""
+    if options.checkpoints is None:
+        return None
+    with suppress(OSError):
+        options.checkpoints.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(emitted.text.encode()).digest()
+    path = options.checkpoints / f"{digest.hex()[:24]}.search"
+    return Checkpoint(path, options.every, int.from_bytes(digest[:8], "big"))
 
 
 def _keep(emitted: Emitted, folder: Path) -> None:
@@ -107,11 +145,14 @@ def _first_ranges(system: System) -> Ranges:
     return ranges
 
 
-def _remember(system: System, ranges: Ranges) -> None:
+def _widened(system: System, ranges: Ranges, narrow: TooNarrow | OutOfRange) -> Ranges:
+    """Room for the value that had none, for this run and later ones."""
+    wider = ranges.widened(narrow.field.name, narrow.field.range, narrow.value)
     path = _memory(system)
-    if path is not None and ranges.wider and not path.is_file():
+    if path is not None:
         with suppress(OSError):
-            path.write_text(json.dumps({name: (r.low, r.high) for name, r in ranges.wider.items()}))
+            path.write_text(json.dumps({name: (r.low, r.high) for name, r in wider.wider.items()}))
+    return wider
 
 
 def _memory(system: System) -> Path | None:

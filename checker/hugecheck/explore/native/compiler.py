@@ -89,17 +89,86 @@ def _runtime_digest() -> str:
     return digest.hexdigest()
 
 
+def target_of(text: str, level: str, extra: tuple[str, ...] = ()) -> Path:
+    """Where the shared object for a generated text is, or is to be. Raises `CompilerError`."""
+    compiler = find_compiler()
+    flags = _flags(level, extra)
+    key = "\0".join((text, _runtime_digest(), compiler.identity, *compiler.command, *flags, _cpu(), platform.machine()))
+    directory = cache_directory() or _private_directory()
+    return directory / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
+
+
 def build(text: str, level: str = "-O1", extra: tuple[str, ...] = ()) -> Path:
     """The shared object for a generated text, from the cache or made now. Raises `CompilerError`."""
-    compiler = find_compiler()
-    flags = (level, "-march=native", *_FLAGS, *extra)
-    key = "\0".join((text, _runtime_digest(), compiler.identity, *compiler.command, *flags, _cpu(), platform.machine()))
-    name = f"engine-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
-    directory = cache_directory() or _private_directory()
-    target = directory / name
+    target = target_of(text, level, extra)
     if not target.is_file():
-        _compile(compiler, flags, text, target)
+        Compilation(text, level, extra).wait()
     return target
+
+
+def _flags(level: str, extra: tuple[str, ...]) -> tuple[str, ...]:
+    return (level, "-march=native", *_FLAGS, *extra)
+
+
+class Compilation:
+    """A compiler at work, in a process of its own. `library` is None until it is done; `cancel` when nobody waits for it any more."""
+
+    def __init__(self, text: str, level: str, extra: tuple[str, ...] = ()) -> None:
+        self.compiler = find_compiler()
+        self.target = target_of(text, level, extra)
+        self.source = self.target.with_suffix(f".{os.getpid()}.c")
+        self.object = self.target.with_suffix(f".{os.getpid()}.tmp")
+        command = [*self.compiler.command, *_flags(level, extra), "-I", str(runtime_directory())]
+        try:
+            self.source.write_text(text, encoding="utf-8")
+            self.process = subprocess.Popen(
+                [*command, str(self.source), "-o", str(self.object)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        except OSError as error:
+            self._clean()
+            raise CompilerError(
+                f"the C compiler `{self.compiler.command[0]}` cannot be used: {error.strerror}"
+            ) from error
+
+    def wait(self) -> Path:
+        """The shared object, when it is ready. Raises `CompilerError`."""
+        name = self.compiler.command[0]
+        try:
+            _, errors = self.process.communicate(timeout=TIMEOUT)
+            if self.process.returncode != 0:
+                lines = errors.strip().split("\n")
+                raise CompilerError(
+                    f"the C compiler `{name}` failed: {next((e for e in lines if 'error' in e), lines[0])[:300]}"
+                )
+            self.object.replace(self.target)
+        except subprocess.TimeoutExpired as error:
+            raise CompilerError(f"the C compiler `{name}` took more than {TIMEOUT} seconds") from error
+        except OSError as error:
+            raise CompilerError(f"what the C compiler `{name}` made cannot be kept: {error.strerror}") from error
+        finally:
+            self.cancel()
+        return self.target
+
+    def ready(self) -> bool:
+        return self.process.poll() is not None
+
+    def cancel(self) -> None:
+        """End it, if it still works, and leave nothing behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        self._clean()
+
+    def _clean(self) -> None:
+        for path in (self.source, self.object):
+            with suppress(OSError):
+                path.unlink()
 
 
 @lru_cache(maxsize=1)
@@ -109,26 +178,6 @@ def _private_directory() -> Path:
         return Path(tempfile.mkdtemp(prefix="hugecheck-"))
     except OSError as error:
         raise CompilerError(f"there is no place to write to: {error.strerror}") from error
-
-
-def _compile(compiler: Compiler, flags: tuple[str, ...], text: str, target: Path) -> None:
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    command = [*compiler.command, *flags, "-I", str(runtime_directory()), "-x", "c", "-", "-o", str(temporary)]
-    try:
-        done = subprocess.run(command, input=text, text=True, capture_output=True, timeout=TIMEOUT, check=False)
-        if done.returncode != 0:
-            first = next(
-                (line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip().split("\n")[0]
-            )
-            raise CompilerError(f"the C compiler `{compiler.command[0]}` failed: {first[:300]}")
-        temporary.replace(target)
-    except subprocess.TimeoutExpired as error:
-        raise CompilerError(f"the C compiler `{compiler.command[0]}` took more than {TIMEOUT} seconds") from error
-    except OSError as error:
-        raise CompilerError(f"the C compiler `{compiler.command[0]}` cannot be used: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def load(path: Path) -> ctypes.CDLL:

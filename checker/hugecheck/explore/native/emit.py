@@ -13,7 +13,9 @@ from hugecheck.diagnostics import Span
 from hugecheck.explore.native.expressions import Site
 from hugecheck.explore.native.packing import Field, Packing, make_packing
 from hugecheck.explore.native.ranges import Ranges
+from hugecheck.explore.native.renaming import emit_symmetry
 from hugecheck.explore.native.statements import OK, Statements
+from hugecheck.explore.native.symmetry import Symmetry
 from hugecheck.explore.native.writer import Writer, comment
 from hugecheck.explore.python import Property
 from hugecheck.explore.search import all_calls
@@ -35,19 +37,22 @@ class Emitted:
     calls: Sequence[Invocation]
 
 
-def emit(system: System, ranges: Ranges, *, halfway: bool = False) -> Emitted:
+def emit(system: System, ranges: Ranges, symmetry: Symmetry, *, halfway: bool = False) -> Emitted:
     """Generate the engine for a system. `halfway`: operations that run as a whole may be blocked half-way. Raises `Unsupported`."""
-    return _Emission(system, ranges, halfway=halfway).emit()
+    return _Emission(system, ranges, symmetry, halfway=halfway).emit()
 
 
 class _Emission:
-    def __init__(self, system: System, ranges: Ranges, *, halfway: bool) -> None:
+    def __init__(self, system: System, ranges: Ranges, symmetry: Symmetry, *, halfway: bool) -> None:
         self.system = system
+        self.symmetry = symmetry
         self.program = system.machine.program
         self.out = Writer()
         count = len(system.threads)
         self.resting = 0 if halfway else count if system.merged else 1 if system.setup is not None else 0
-        self.packing = make_packing(self.program, system.layout, ranges, system.threads, resting=self.resting)
+        self.packing = make_packing(
+            self.program, system.layout, ranges, system.threads, symmetry.free, resting=self.resting
+        )
         self.statements = Statements(self.program, system.layout, self.packing, ranges, self.out)
         self.operations = {name: number for number, name in enumerate(self.program.operations)}
         self.calls = all_calls(system)
@@ -64,7 +69,8 @@ class _Emission:
         self._operations()
         self._clauses()
         self._threads()
-        out.line('#include "search.h"')
+        emit_symmetry(self.statements, self.symmetry)
+        out.line('#include "checkpoint.h"')
         text = "\n".join(out.lines) + "\n"
         return Emitted(text, self.packing, self.statements.x.sites, self.statements.x.fields, self.spans, self.calls)
 

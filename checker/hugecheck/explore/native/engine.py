@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from hugecheck.explore.layout import ModelError, PoolExhausted
 from hugecheck.explore.machine import Choices
-from hugecheck.explore.native.compiler import build, load
+from hugecheck.explore.native.compiler import Compilation, CompilerError, load
 from hugecheck.explore.native.emit import Emitted
 from hugecheck.explore.native.packing import Field, pack_initial
 from hugecheck.explore.native.ranges import Unsupported
@@ -37,6 +39,8 @@ AT_SITE, GROW, OVERFLOW, HALFWAY, TOO_LARGE = range(1, 6)
 _NO_LIMIT = (1 << 64) - 1
 _POLL = 0.05
 """seconds between two looks at limits and progress"""
+_PATIENCE = 0.04
+"""seconds of searching before a faster engine is worth its compilation"""
 
 
 class _Report(ctypes.Structure):
@@ -71,6 +75,15 @@ class TooNarrow(Exception):
     value: int
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The file in which a search is kept, how often (seconds), and the mark of the engine that can read it."""
+
+    path: Path
+    every: float
+    key: int
+
+
 class Halfway(Exception):
     """An operation that runs as a whole is blocked half-way: such states must have room."""
 
@@ -78,8 +91,18 @@ class Halfway(Exception):
 class Search:
     """One run of a compiled engine. Use as a context manager: it owns the memory of the search."""
 
-    def __init__(self, system: System, emitted: Emitted, library: ctypes.CDLL, limits: Limits, workers: int) -> None:
+    def __init__(
+        self,
+        system: System,
+        emitted: Emitted,
+        library: ctypes.CDLL,
+        limits: Limits,
+        workers: int,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         self.system = system
+        self.checkpoint = checkpoint
+        self.saved = time.perf_counter()
         self.emitted = emitted
         self.limits = limits
         self.library = _declared(library)
@@ -90,11 +113,21 @@ class Search:
         )
         clauses = system.scenario.clauses
         initial = pack_initial(emitted.packing, system.layout, system.initial())
-        is_open = bytes(c.kind != "deadlock" for c in clauses) or b"\0"
+        only_examples = all(c.kind in ("sometimes", "deadlock") for c in clauses)
+        is_open = bytes([*(c.kind != "deadlock" for c in clauses), only_examples])
         words = (ctypes.c_uint64 * len(initial))(*initial)
-        self.handle = self.library.search_new(words, is_open, ctypes.byref(self.report))
-        if not self.handle:
+        self.handle = self._new(words, is_open)
+        if checkpoint is not None and checkpoint.path.is_file():
+            name = os.fsencode(checkpoint.path)
+            if not self.library.search_restore(self.handle, name, checkpoint.key):
+                self.library.search_free(self.handle)
+                self.handle = self._new(words, is_open)
+
+    def _new(self, words: ctypes.Array[ctypes.c_uint64], is_open: bytes) -> int:
+        handle = self.library.search_new(words, is_open, ctypes.byref(self.report))
+        if not handle:
             raise MemoryError
+        return int(handle)
 
     def __enter__(self) -> Search:
         return self
@@ -104,8 +137,38 @@ class Search:
 
     # ------------------------------------------------------------ running
 
-    def run(self, progress: Callable[[Progress], None] | None, started: float) -> Explored:
-        """Search to the end or to a limit. Raises `PoolExhausted`, `TooNarrow` and `Unsupported`."""
+    def run(
+        self, progress: Callable[[Progress], None] | None, started: float, better: Callable[[], Compilation] | None
+    ) -> Explored:
+        """Search to the end or to a limit. `better` starts to compile a faster engine, which takes over when it is there.
+
+        Raises `PoolExhausted`, `TooNarrow` and `Unsupported`.
+        """
+        compilation: Compilation | None = None
+        try:
+            while True:
+                reason, compilation = self._run(progress, started, better, compilation)
+                self._save()
+                if reason or self.report.status != INTERRUPTED:
+                    return self._explored(reason, started)
+                if compilation is not None:
+                    better = None
+                    if compilation.ready():
+                        with suppress(CompilerError):
+                            self.library = _declared(load(compilation.wait()))
+                        compilation = None
+        finally:
+            if compilation is not None:
+                compilation.cancel()
+
+    def _run(
+        self,
+        progress: Callable[[Progress], None] | None,
+        started: float,
+        better: Callable[[], Compilation] | None,
+        compilation: Compilation | None,
+    ) -> tuple[str, Compilation | None]:
+        """Until the search is over, is to stop (the reason is given), is to be saved, or a better engine is ready."""
         over = threading.Event()
 
         def work() -> None:
@@ -115,12 +178,17 @@ class Search:
                 over.set()
 
         reason = ""
+        begun = time.perf_counter()
         thread = threading.Thread(target=work, name="hugecheck search")
         thread.start()
         try:
             while not over.wait(_POLL):
                 reason = reason or self._exceeded(started)
-                if reason:
+                if better is not None and compilation is None and time.perf_counter() - begun > _PATIENCE:
+                    with suppress(CompilerError):
+                        compilation = better()
+                    better = None
+                if reason or self._due() or (compilation is not None and compilation.ready()):
                     self.report.stop = 1
                 elif progress is not None:
                     r = self.report
@@ -130,7 +198,29 @@ class Search:
         finally:
             self.report.stop = int(not over.is_set())
             thread.join()
-        return self._explored(reason, started)
+            self.report.stop = 0
+        return reason, compilation
+
+    def _due(self) -> bool:
+        """Whether it is time to save the search."""
+        return self.checkpoint is not None and time.perf_counter() - self.saved > self.checkpoint.every
+
+    def _save(self) -> None:
+        """Keep a search that is not over, for another run; forget what is over."""
+        checkpoint = self.checkpoint
+        if checkpoint is None:
+            return
+        if self.report.status not in (INTERRUPTED, STATE_LIMIT):
+            with suppress(OSError):
+                checkpoint.path.unlink(missing_ok=True)
+            return
+        temporary = checkpoint.path.with_suffix(f".{os.getpid()}.tmp")
+        with suppress(OSError):
+            if self.library.search_save(self.handle, os.fsencode(temporary), checkpoint.key):
+                temporary.replace(checkpoint.path)
+            else:
+                temporary.unlink(missing_ok=True)
+        self.saved = time.perf_counter()
 
     def _exceeded(self, started: float) -> str:
         limits = self.limits
@@ -222,6 +312,7 @@ class Search:
         path = self.path(found.source)
         if found.kind == AT_STATE:
             return Finding(path)
+        self._locate(clause)
         choices = found.choices[: found.choice_count] if found.choice_count else []
         step = self._step(self.state(path), found.move, choices, found.sections if found.kind == INSIDE_MOVE else None)
         message = ""
@@ -232,12 +323,18 @@ class Search:
             message = f"the result is {results(found.number)}, not {wanted}"
         return Finding((*path, step), message)
 
+    def _locate(self, clause: int) -> None:
+        """Make the finding on a clause one about the real state at the end of the last path."""
+        if not self.library.search_locate(self.handle, clause):
+            raise MemoryError
+
     def _broken(self, found: _Finding) -> Finding:
         path = self.path(found.source)
         if found.kind == STUCK:
             return Finding(path, "deadlock: the only thread waits for ever")
         error = self._model_error(found.site, found.number)
         if found.kind == BROKEN_MOVE:
+            self._locate(len(self.system.scenario.clauses))
             choices = found.choices[: found.choice_count] if found.choice_count else []
             path = (*path, self._step(self.state(path), found.move, choices, found.sections or None))
         return Finding(path, f"{error.kind}: {error.message}", error.site)
@@ -262,11 +359,6 @@ class Search:
             result.never.append((call, state))
 
 
-def start(system: System, emitted: Emitted, limits: Limits, workers: int, level: str, extra: tuple[str, ...]) -> Search:
-    """Compile (or find in the cache) and set up. Raises `CompilerError`."""
-    return Search(system, emitted, load(build(emitted.text, level, extra)), limits, workers)
-
-
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     pointer = ctypes.c_void_p
     for name, result, arguments in (
@@ -274,8 +366,11 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("search_run", None, [pointer]),
         ("search_finding", ctypes.POINTER(_Finding), [pointer, ctypes.c_int]),
         ("search_path", ctypes.POINTER(ctypes.c_int64), [pointer, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint64)]),
+        ("search_locate", ctypes.c_int, [pointer, ctypes.c_int]),
         ("search_started", ctypes.c_int, [pointer, ctypes.c_int]),
         ("search_refused", ctypes.c_int, [pointer, ctypes.c_int, ctypes.POINTER(ctypes.c_uint32)]),
+        ("search_save", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_uint64]),
+        ("search_restore", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_uint64]),
         ("search_free", None, [pointer]),
     ):
         function = getattr(library, name)

@@ -16,11 +16,14 @@ from hugecheck.explore.layout import Layout
 from hugecheck.explore.native.operators import TEMPLATES
 from hugecheck.explore.native.packing import Field, Packing
 from hugecheck.explore.native.ranges import BIT, LARGEST, SET_BITS, VALUE, Range, Ranges, Unsupported
+from hugecheck.explore.native.wide import Wide
 from hugecheck.explore.native.writer import Writer
 from hugecheck.ir import program as ir
 from hugecheck.ir.types import IndexType, IntType, OptionalType, SetType, Type, inner
 
 UNSIGNED_64 = (1 << 64) - 1
+WIDE = Range(-(1 << 70), 1 << 70)
+"""what a wide local can hold: checked when it is set"""
 _RANGED: dict[str, Callable[[Range, Range], tuple[int, int]]] = {
     "add": lambda a, b: (a.low + b.low, a.high + b.high),
     "sub": lambda a, b: (a.low - b.high, a.high - b.low),
@@ -54,9 +57,10 @@ class Expressions:
     """Emits expressions for one layout. `words` is the name of the state in the function at hand."""
 
     def __init__(
-        self, layout: Layout, packing: Packing, ranges: Ranges, growing: frozenset[str], writer: Writer
+        self, layout: Layout, packing: Packing, ranges: Ranges, growing: frozenset[str], wide: Wide, writer: Writer
     ) -> None:
         self.growing = growing
+        self.wide = wide
         self.layout = layout
         self.packing = packing
         self.ranges = ranges
@@ -78,7 +82,7 @@ class Expressions:
         if local.name not in self.names:
             name = self.out.fresh("v")
             self.names[local.name] = name
-            self.declared[name] = self.kind(local.type)
+            self.declared[name] = self.local_kind(local)
         return self.names[local.name]
 
     @contextmanager
@@ -92,6 +96,9 @@ class Expressions:
     @staticmethod
     def kind(type_: Type) -> str:
         return "word" if isinstance(type_, SetType) else "value"
+
+    def local_kind(self, local: ir.Local) -> str:
+        return "wide" if local.name in self.wide.locals else self.kind(local.type)
 
     def site(self, kind: str, text: str, span: Span | None) -> int:
         self.sites.append(Site(kind, text, span))
@@ -149,6 +156,8 @@ class Expressions:
         raw = f"({raw})" if mask == UNSIGNED_64 else f"({raw} & {mask:#x})"
         if isinstance(type_, SetType):
             return Code(raw, field.range, "word")
+        if field.range.high > LARGEST:
+            return Code(f"((wide){raw})", field.range, "wide")
         text = f"(value){raw}"
         return Code(
             f"({text} + {field.range.low})"
@@ -163,7 +172,7 @@ class Expressions:
         """Store a value, checked to have room. `width`: bits to be overwritten, if more than the field's."""
         width = field.bits if width is None else width
         if value.kind == "wide":
-            value = self.narrowed(value)
+            value = self.fitting(field, value)
         number = self.temporary(
             "word", f"(word){value.text}" + (f" - (word)({field.range.low})" if field.range.low else "")
         )
@@ -179,6 +188,24 @@ class Expressions:
             return
         mask = f"((word){(1 << width) - 1:#x} << {shift})" if shift != "0" else f"(word){(1 << width) - 1:#x}"
         self.out.line(f"{word} = ({word} & ~{mask}) | {number}{f' << {shift}' if shift != '0' else ''};")
+
+    def fitting(self, field: Field, value: Code) -> Code:
+        """A wide value that fits the field. What does not fit 64 bits with a sign is reported as the largest that does."""
+        value = self.atom(value)
+        low, high = field.range.low, field.range.high
+        number = f"({value.text} > INT64_MAX ? INT64_MAX : {value.text} < INT64_MIN ? INT64_MIN : (value){value.text})"
+        top = f"(wide){high}u" if high > LARGEST else str(high)
+        test = f"{value.text} < {low} || {value.text} > {top}"
+        self.out.line(f"if (UNLIKELY({test})) return fail(x, OVERFLOW, {self.field_number(field)}, {number});")
+        return Code(f"((word){value.text})", field.range, "word")
+
+    def widened(self, code: Code) -> Code:
+        """A value for a wide local, checked to be far from the limits of 128 bits."""
+        if code.kind != "wide" or code.range.within(WIDE):
+            return code
+        code = self.atom(code)
+        self.too_large(f"{code.text} > ((wide)1 << 70) || {code.text} < -((wide)1 << 70)")
+        return replace(code, range=WIDE)
 
     # ------------------------------------------------------------ expressions
 
@@ -215,7 +242,7 @@ class Expressions:
             case ir.Const(value, type_):
                 return self.constant(value, type_)
             case ir.Local():
-                return Code(self.name(expr), self.known.get(expr.name) or self.local_range(expr), self.kind(expr.type))
+                return Code(self.name(expr), self.known.get(expr.name) or self.local_range(expr), self.local_kind(expr))
             case ir.ThreadId():
                 return Code("t", Range(0, max(self.layout.threads - 1, 0)))
             case ir.IndexSize(index, type_):
@@ -240,6 +267,8 @@ class Expressions:
                 assert_never(never)
 
     def local_range(self, local: ir.Local) -> Range:
+        if local.name in self.wide.locals:
+            return WIDE
         if local.name in self.ranges.stepped and not isinstance(local.type, SetType):
             return VALUE
         if isinstance(local.type, IntType) and local.type.low is not None and local.type.high is None:

@@ -6,13 +6,14 @@ whole operations at once (the setup, or the only thread) are empty in every stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from hugecheck.explore.layout import POSITION, TAKEN, Layout
 from hugecheck.explore.native.ranges import Range, Ranges, Unsupported, locals_of
+from hugecheck.explore.native.symmetry import index_of
 from hugecheck.ir import program as ir
-from hugecheck.ir.types import EnumType, IntType, Type
+from hugecheck.ir.types import EnumType, IntType, SetType, Type
 from hugecheck.language.scenario import AnyOf, Thread
 
 WORD = 64
@@ -22,7 +23,8 @@ WORD = 64
 class Field:
     """`count` elements of `bits` bits; element 0 at bit `shift` of word `word`. `per_word`: elements in a word, 0 when all are in one.
 
-    A value v is kept as v - range.low.
+    A value v is kept as v - range.low. `renamed`: the index type whose elements the values are ("value") or are sets of ("set"), if those may be
+    renamed (see `symmetry`), else empty.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Field:
     shift: int
     count: int
     per_word: int
+    renamed: tuple[str, str] = ("", "")
 
     def place(self, element: int) -> tuple[int, int]:
         """Word and shift of an element."""
@@ -43,14 +46,14 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Packing:
     """`frame_bits`: size of a thread's frame, a power of two below 64 or a multiple of 64; frames begin at word `frames`. `slots`: a field for each local,
-    and `slot_bits` for what a slot takes, both relative to a frame. `stored` words are kept, `work` words are needed while a transition runs."""
+    and in `rooms` for the room that it shares with others, both relative to a frame. `stored` words are kept, `work` words are needed while a transition runs."""
 
     variables: dict[str, Field]
     position: Field
     taken: Field
     control: Field
     slots: dict[str, Field]
-    slot_fields: dict[int, Field]
+    rooms: dict[str, Field]
     frames: int
     frame_bits: int
     stored: int
@@ -90,25 +93,34 @@ class _Words:
 
 
 def make_packing(
-    program: ir.Program, layout: Layout, ranges: Ranges, threads: Sequence[Thread], *, resting: int
+    program: ir.Program,
+    layout: Layout,
+    ranges: Ranges,
+    threads: Sequence[Thread],
+    renamed: Collection[str],
+    *,
+    resting: int,
 ) -> Packing:
-    """Lay everything out. The last `resting` threads never rest inside an operation."""
+    """Lay everything out. The last `resting` threads never rest inside an operation; elements of the index
+    types `renamed` may be renamed."""
     words = _Words()
     wanted: list[tuple[str, Range, int]] = []
+    kinds: dict[str, tuple[str, str]] = {}
     for name in layout.base:
         variable = program.variables[name]
         count = 1
         for index in variable.indices:
             count *= layout.sizes[index]
         wanted.append((name, ranges.variable(variable), count))
+        kinds[name] = renaming(variable.type, renamed)
     longest = max((len(t.instructions) for t in threads), default=0)
     most = max((i.count for t in threads for i in t.instructions if isinstance(i, AnyOf)), default=0)
     wanted.append((".position", Range(0, longest), len(threads)))
     wanted.append((".taken", Range(0, max(most - 1, 0)), len(threads)))
     fields: dict[str, Field] = {}
     for name, range_, count in sorted(wanted, key=lambda w: (-w[1].bits * w[2], w[0])):
-        fields[name] = _array(words, name, range_, count)
-    control, slots, slot_fields, frame_bits = _frame(program, layout, ranges)
+        fields[name] = replace(_array(words, name, range_, count), renamed=kinds.get(name, ("", "")))
+    control, slots, rooms, frame_bits = _frame(program, layout, ranges, renamed)
     start = len(words.used)
     moving = len(threads) - resting
 
@@ -118,7 +130,7 @@ def make_packing(
     stored = max(1, start + frame_words(moving))
     work = max(stored, start + frame_words(len(threads)))
     position, taken = fields.pop(".position"), fields.pop(".taken")
-    return Packing(fields, position, taken, control, slots, slot_fields, start, frame_bits, stored, work)
+    return Packing(fields, position, taken, control, slots, rooms, start, frame_bits, stored, work)
 
 
 def _array(words: _Words, name: str, range_: Range, count: int) -> Field:
@@ -133,35 +145,49 @@ def _array(words: _Words, name: str, range_: Range, count: int) -> Field:
     return Field(name, range_, rounded, words.whole(-(-count // per_word)), 0, count, per_word)
 
 
+def renaming(type_: Type, renamed: Collection[str]) -> tuple[str, str]:
+    """What `Field.renamed` is for values of a type."""
+    name = index_of(type_)
+    return (name, "set" if isinstance(type_, SetType) else "value") if name in renamed else ("", "")
+
+
 def _frame(
-    program: ir.Program, layout: Layout, ranges: Ranges
-) -> tuple[Field, dict[str, Field], dict[int, Field], int]:
-    """The control point, a field for each local and for each slot, the size of a frame."""
+    program: ir.Program, layout: Layout, ranges: Ranges, renamed: Collection[str]
+) -> tuple[Field, dict[str, Field], dict[str, Field], int]:
+    """The control point, a field for each local, the room that it has, the size of a frame.
+
+    Locals that share a slot share a room, unless the one may be renamed and the other not. A forgotten local is 0 as it is stored; so an element that
+    may be renamed is stored as its number + 1.
+    """
     found = locals_of(program)
-    names = layout.frame.slots
-    needed: dict[int, int] = {}
     by_name: dict[str, Range] = {}
-    for name, slot in names.items():
+    keys: dict[str, tuple[int, tuple[str, str]]] = {}
+    needed: dict[tuple[int, tuple[str, str]], int] = {}
+    for name, slot in layout.frame.slots.items():
         local = found.get(name) or ir.Local(name, _result_type(program, name))
-        by_name[name] = ranges.local(local)
-        if by_name[name].bits > WORD:
+        range_ = ranges.local(local)
+        kind = renaming(local.type, renamed)
+        if kind[1] == "value":
+            range_ = Range(-1, range_.high)
+        if range_.bits > WORD:
             raise Unsupported(f"the local `{name}` takes more than {WORD} bits")
-        needed[slot] = max(needed.get(slot, 0), by_name[name].bits)
+        by_name[name], keys[name] = range_, (slot, kind)
+        needed[slot, kind] = max(needed.get((slot, kind), 0), range_.bits)
     words = _Words()
     control_range = Range(0, max(program.blocks, default=0))
     word, shift = words.take(control_range.bits)
     control = Field("control", control_range, control_range.bits, word, shift, 1, 0)
-    slot_fields = {}
-    for slot, bits in sorted(needed.items(), key=lambda item: (-item[1], item[0])):
+    rooms = {}
+    for key, bits in sorted(needed.items(), key=lambda item: (-item[1], item[0])):
         word, shift = words.take(bits) if bits else (0, 0)
-        slot_fields[slot] = Field(f"slot {slot}", Range(0, (1 << bits) - 1), bits, word, shift, 1, 0)
+        rooms[key] = Field(f"slot {key[0]}{key[1]}", Range(0, (1 << bits) - 1), bits, word, shift, 1, 0, key[1])
     slots = {}
-    for name, slot in names.items():
-        at = slot_fields[slot]
-        slots[name] = Field(name, by_name[name], by_name[name].bits, at.word, at.shift, 1, 0)
+    for name, key in keys.items():
+        at = rooms[key]
+        slots[name] = Field(name, by_name[name], by_name[name].bits, at.word, at.shift, 1, 0, at.renamed)
     total = words.used[0] if len(words.used) == 1 else WORD * len(words.used)
     frame_bits = 1 << (max(total, 8) - 1).bit_length() if total < WORD else -(-total // WORD) * WORD
-    return control, slots, slot_fields, frame_bits
+    return control, slots, {name: rooms[key] for name, key in keys.items()}, frame_bits
 
 
 def _result_type(program: ir.Program, name: str) -> Type:

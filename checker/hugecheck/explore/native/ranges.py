@@ -124,7 +124,9 @@ class Ranges:
         )
 
     def widened(self, name: str, old: Range, value: int) -> Ranges:
-        """The same with room for `value`. Raises `Unsupported` beyond 64 bits."""
+        """The same with room for `value`; the largest means any that fits 64 bits without a sign. Raises `Unsupported` beyond that."""
+        if value == LARGEST and old.low >= 0:
+            return replace(self, wider={**self.wider, name: Range(0, (1 << 64) - 1)})
         bits = old.bits
         while bits < 62:
             bits = bits + 4 if bits < 8 else bits * 2

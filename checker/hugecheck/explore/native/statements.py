@@ -10,6 +10,7 @@ from hugecheck.explore.layout import Layout
 from hugecheck.explore.native.expressions import Code, Expressions
 from hugecheck.explore.native.packing import WORD, Packing
 from hugecheck.explore.native.ranges import SET_BITS, VALUE, Range, Ranges, locals_of
+from hugecheck.explore.native.wide import find_wide
 from hugecheck.explore.native.writer import Writer, comment
 from hugecheck.explore.python import Property, _assigned
 from hugecheck.ir import program as ir
@@ -38,7 +39,7 @@ class Statements:
         self.packing = packing
         self.out = out
         growing = frozenset(i.name for i in program.module.indexes.values() if i.kind in ("pool", "counted"))
-        self.x = Expressions(layout, packing, ranges, growing, out)
+        self.x = Expressions(layout, packing, ranges, growing, find_wide(program), out)
         self.locals = locals_of(program)
         self.flat_names = {name: f"f{number}" for number, name in enumerate(program.flats)}
         self.flat_now: ir.FlatFunction | None = None
@@ -92,9 +93,13 @@ class Statements:
         self.out.line("")
 
     def _flat_head(self, flat: ir.FlatFunction) -> str:
-        params = "".join(f", {self.x.kind(p.type)} a{n}" for n, p in enumerate(flat.params))
-        result = f", {self.x.kind(flat.returns)} *result" if flat.returns is not None else ""
+        params = "".join(f", {self.x.local_kind(p)} a{n}" for n, p in enumerate(flat.params))
+        result = f", {self._result_kind(flat)} *result" if flat.returns is not None else ""
         return f"static NOINLINE int {self.flat_names[flat.name]}(word *w, int t, struct context *x{params}, value *error{result})"
+
+    def _result_kind(self, flat: ir.FlatFunction) -> str:
+        assert flat.returns is not None
+        return "wide" if flat.name in self.x.wide.flats else self.x.kind(flat.returns)
 
     def _flat(self, flat: ir.FlatFunction) -> None:
         self.current, self.flat_now = None, flat
@@ -187,23 +192,23 @@ class Statements:
     def _put_local(self, name: str, code: Code) -> None:
         field = self.packing.slots[name]
         word, shift = self._at(field.word, field.shift)
-        self.x.put(field, word, shift, code, self._slot_bits(name))
-
-    def _slot_bits(self, name: str) -> int:
-        return self.packing.slot_fields[self.layout.frame.slots[name]].bits
+        self.x.put(field, word, shift, code, self.packing.rooms[name].bits)
 
     def _save(self, live: frozenset[str], set_here: Iterable[str] = ()) -> None:
         """Keep the live locals in the frame and clear the slots of those that are no longer needed."""
         assert self.current is not None
-        slots = self.layout.frame.slots
-        for slot in sorted({slots[name] for name in self.current.live} - {slots[name] for name in live}):
-            field = self.packing.slot_fields[slot]
+        rooms = self.packing.rooms
+        kept_rooms = {rooms[name].name for name in live}
+        left = {
+            rooms[name].name: rooms[name] for name in sorted(self.current.live) if rooms[name].name not in kept_rooms
+        }
+        for field in left.values():
             word, shift = self._at(field.word, field.shift)
             self.x.put(field, word, shift, Code("0", Range(0, 0)))
         for name in sorted(live):
             local = self._local(name)
             if name not in self.current.live or name in set_here or self._changed(name):
-                self._put_local(name, Code(self.x.name(local), self.x.local_range(local), self.x.kind(local.type)))
+                self._put_local(name, Code(self.x.name(local), self.x.local_range(local), self.x.local_kind(local)))
 
     def _changed(self, name: str) -> bool:
         assert self.current is not None
@@ -275,7 +280,11 @@ class Statements:
                 self._put_control(0)
                 self.out.line(f"return FINISHED + (int){code.text};")
             case ir.Return(value):
-                given = x.narrowed(x.expression(value)) if value is not None else None
+                assert self.flat_now is not None
+                wide = self.flat_now.name in x.wide.flats
+                given = x.expression(value) if value is not None else None
+                if given is not None:
+                    given = x.widened(given) if wide else x.narrowed(given)
                 self._flat_result(given, "0")
             case ir.Fail(error):
                 self._flat_result(None, x.expression(error).text)
@@ -289,7 +298,8 @@ class Statements:
         self.out.line(f"return {'SUSPENDED' if self.program.blocks[block].yields else 'GO_ON'};")
 
     def _set(self, local: ir.Local, code: Code) -> None:
-        self.out.line(f"{self.x.name(local)} = {self.x.narrowed(code).text};")
+        fit = self.x.widened(code) if local.name in self.x.wide.locals else self.x.narrowed(code)
+        self.out.line(f"{self.x.name(local)} = {fit.text};")
 
     def _store(self, variable: str, indices: tuple[ir.Expr, ...], value: ir.Expr) -> None:
         x = self.x
@@ -318,12 +328,15 @@ class Statements:
     def _call(self, call: ir.Call) -> None:
         x = self.x
         function = self.program.flats[call.function]
-        arguments = [x.narrowed(x.expression(a)) for a in call.arguments]
+        arguments = []
+        for param, argument in zip(function.params, call.arguments, strict=True):
+            code = x.expression(argument)
+            arguments.append(x.widened(code) if param.name in x.wide.locals else x.narrowed(code))
         error, result = self.out.fresh("e"), self.out.fresh("r")
         self.out.line(f"value {error};")
         given = "".join(f", {a.text}" for a in arguments)
         if function.returns is not None:
-            self.out.line(f"{x.kind(function.returns)} {result};")
+            self.out.line(f"{self._result_kind(function)} {result};")
             given += f", &{error}, &{result}"
         else:
             given += f", &{error}"

@@ -8,13 +8,15 @@
  *   3. settle  in order: fresh candidates become states and are numbered, events are acted upon, limits are looked at
  * Nothing before phase 3 changes what the search has found, so what it answers does not depend on how the chunks were spread over workers.
  *
- * A path is rebuilt from the parents of its states: the parent is expanded again until the child comes out.
+ * A path is rebuilt from the parents of its states: the parent is expanded again until the child comes out. Where states stand for others (symmetry.h), the
+ * path is that of real states: each is expanded, and the successor that the next one stands for is the next.
  */
 #ifndef HUGECHECK_SEARCH_H
 #define HUGECHECK_SEARCH_H
 
 #include "moves.h"
 #include "states.h"
+#include "symmetry.h"
 #include "workers.h"
 
 enum { CHUNK = 256, MAX_CHUNKS = 64, AHEAD = 16, NEAR = 8 };
@@ -65,6 +67,9 @@ struct chunk {
     value *choices;             /* of events, and of origins */
     uint32_t choice_count, choice_capacity;
     struct candidate_origin *origins;   /* only when a path is rebuilt */
+    int refused;                /* whether a step was refused: then by which call, and where it was last */
+    int refused_call[CALL_SPANS];
+    uint32_t refused_at[CALL_SPANS];
     int failed;                 /* no memory */
 };
 
@@ -102,7 +107,7 @@ struct search {
     int chunk_count;
     struct context contexts[MAX_WORKERS];
     struct pool pool;
-    uint64_t base;                      /* number of states before the block */
+    word initial[WORDS], real[WORDS];   /* the first state as it is; the state at the end of the last path that was asked for */
     value *path;                        /* the answer of `search_path` */
     uint64_t path_size;
 };
@@ -218,7 +223,7 @@ static int look_inside(void *who, const word *w, int sections)
 }
 
 /* what an expansion is for */
-enum { TO_SEARCH, TO_TRACE, TO_PROBE };
+enum { TO_SEARCH, TO_TRACE, TO_PROBE, TO_LOCATE };
 
 static void note_broken(struct chunk *c, uint64_t source, int move, int sections, const struct fault *fault, const struct context *x)
 {
@@ -295,6 +300,8 @@ static int try_move(
         note_clause(c, AFTER_MOVE, RESULT_CLAUSE, source, m, x, 0, outcome.result);
     if (c->count == c->capacity && !chunk_grow(c, purpose == TO_TRACE))
         return 1;
+    if (SYMMETRY && purpose != TO_TRACE)
+        canonical(w);
     uint64_t hash = hash_of(w);
     unsigned s = shard_of(hash);
     memcpy(c->out + (size_t)c->count * WORDS, w, WORDS * sizeof(word));
@@ -386,8 +393,11 @@ static void evaluate_check(struct chunk *c, uint64_t source, const word *state, 
     }
 }
 
-/* Everything that the source's threads can do. With TO_TRACE, note where each candidate comes from; with TO_PROBE, only whether there is one. */
-static void expand(struct search *g, struct chunk *c, int slot, struct context *x, int purpose)
+/*
+ * Everything that the threads can do in `from`, the state of the chunk's source in that slot.
+ * TO_TRACE: note where each candidate comes from; TO_PROBE: only whether there is one; TO_LOCATE: for the events.
+ */
+static void expand(struct search *g, struct chunk *c, int slot, const word *from, struct context *x, int purpose)
 {
     uint64_t source = c->first + (uint64_t)slot;
     word state[WORK_WORDS];
@@ -396,7 +406,7 @@ static void expand(struct search *g, struct chunk *c, int slot, struct context *
     struct pending pending = {0};
     uint32_t transitions = 0;
     int fault_count;
-    at_work(state, state_at(&g->states, source));
+    at_work(state, from);
     int n = list_moves(state, moves, x, faults, &fault_count);
     if (UNLIKELY(n < 0))
         give_up(c, source, x);
@@ -404,18 +414,18 @@ static void expand(struct search *g, struct chunk *c, int slot, struct context *
         note_broken(c, source, -1, 0, &faults[i], x);
     for (int m = 0; m < n && (purpose != TO_PROBE || transitions == 0); m++) {
         const struct move *move = &moves[m];
+        if (move->check >= 0 && (purpose == TO_SEARCH || purpose == TO_LOCATE))
+            evaluate_check(c, source, state, m, move, x);
         if (purpose == TO_SEARCH) {
-            if (move->check >= 0) {
-                evaluate_check(c, source, state, m, move, x);
-            } else if (move->call >= 0) {
+            if (move->call >= 0) {
                 g->started[calls[move->call].span] = 1;
             } else if (move->skip >= 0) {
-                /* the last in the order of sources counts */
                 int span = calls[move->skip].span;
-                if (g->refused_call[span] < 0 || g->refused_at[span] <= source) {
-                    g->refused_at[span] = (uint32_t)source;
-                    g->refused_call[span] = move->skip;
-                }
+                if (!c->refused)
+                    memset(c->refused_call, -1, sizeof c->refused_call);
+                c->refused = 1;
+                c->refused_at[span] = (uint32_t)source;
+                c->refused_call[span] = move->skip;
             }
         }
         x->prescribed = 0;
@@ -446,6 +456,7 @@ static void chunk_begin(struct chunk *c, uint64_t first, int sources)
     c->first = first;
     c->sources = sources;
     c->count = c->event_count = c->choice_count = 0;
+    c->refused = 0;
     for (int s = 0; s < SHARDS; s++)
         c->shard_count[s] = 0;
 }
@@ -455,7 +466,7 @@ static void expand_chunk(void *who, int number, int worker)
     struct search *g = who;
     struct chunk *c = &g->chunks[number];
     for (int slot = 0; slot < c->sources && !g->report->stop && !c->failed; slot++)
-        expand(g, c, slot, &g->contexts[worker], TO_SEARCH);
+        expand(g, c, slot, state_at(&g->states, c->first + (uint64_t)slot), &g->contexts[worker], TO_SEARCH);
 }
 
 /* ---------------------------------------------------------------- phase 2 */
@@ -566,6 +577,16 @@ static int act(struct search *g, const struct chunk *c, const struct event *e)
     return RUNNING;
 }
 
+/* Which steps were refused last in a chunk whose sources are all done. */
+static void settle_refusals(struct search *g, const struct chunk *c)
+{
+    for (int span = 0; c->refused && span < CALL_SPANS; span++)
+        if (c->refused_call[span] >= 0) {
+            g->refused_call[span] = c->refused_call[span];
+            g->refused_at[span] = c->refused_at[span];
+        }
+}
+
 static int settle_chunk(struct search *g, int number)
 {
     struct report *r = g->report;
@@ -609,6 +630,7 @@ static int settle_chunk(struct search *g, int number)
             return ALL_DECIDED;
         }
     }
+    settle_refusals(g, c);
     return RUNNING;
 }
 
@@ -618,7 +640,7 @@ static int settle_chunk(struct search *g, int number)
 static int has_successor(struct search *g, struct chunk *c, uint64_t number, int *status)
 {
     chunk_begin(c, number, 1);
-    expand(g, c, 0, &g->contexts[0], TO_PROBE);
+    expand(g, c, 0, state_at(&g->states, number), &g->contexts[0], TO_PROBE);
     for (uint32_t i = 0; i < c->event_count && *status == RUNNING; i++)
         if (c->events[i].kind == BROKEN_STATE || c->events[i].kind == HOPELESS)
             *status = act(g, c, &c->events[i]);
@@ -651,7 +673,6 @@ static int run_block(struct search *g)
         return TOO_MANY_STATES;
     if (!states_reserve(&g->states, candidates))
         return NO_MEMORY;
-    g->base = g->states.count;
     parallel(&g->pool, insert_shard, g, SHARDS);
     for (int n = 0; n < chunks; n++) {
         int status = settle_chunk(g, n);
@@ -711,13 +732,18 @@ struct search *search_new(const word *initial, const unsigned char *open, struct
         g->open[i] = g->counts[i] = open[i];
         g->undecided += open[i];
     }
+    g->undecided += open[CLAUSES];      /* examples alone do not end the search for deadlocks */
     for (int i = 0; i < CALL_SPANS; i++)
         g->refused_call[i] = -1;
     for (int i = 0; i < MAX_WORKERS; i++)
         g->contexts[i].stop = &report->stop;
-    memcpy(state_at(&g->states, 0), initial, WORDS * sizeof(word));
+    memcpy(g->initial, initial, sizeof g->initial);
+    word *first = state_at(&g->states, 0);
+    memcpy(first, initial, sizeof g->initial);
+    if (SYMMETRY)
+        canonical(first);
     ((uint32_t *)g->states.parents.memory)[0] = NO_PARENT;
-    uint64_t hash = hash_of(initial);
+    uint64_t hash = hash_of(first);
     ((uint64_t *)g->states.table.memory)[home_of(&g->states, hash)] = hash << 32 | 1;
     g->states.count = 1;
     g->level_end = 1;
@@ -743,6 +769,42 @@ const struct finding *search_finding(const struct search *g, int clause)
     return g->has[clause] ? &g->found[clause] : NULL;
 }
 
+static int stands_for(const word *known, const word *real)
+{
+    word w[WORDS];
+    memcpy(w, real, sizeof w);
+    if (SYMMETRY)
+        canonical(w);
+    return same_state(known, w);
+}
+
+/*
+ * The finding on a clause is about a move from a state that stands for others. After `search_path` to that state: make it the finding about the same in the
+ * real state at the end of the path. 0: no memory.
+ */
+int search_locate(struct search *g, int clause)
+{
+    struct finding *f = &g->found[clause];
+    struct chunk c = {0};
+    unsigned char open = g->open[clause];
+    int ok = 0;
+    if (!SYMMETRY || (f->kind != AFTER_MOVE && f->kind != INSIDE_MOVE && f->kind != BROKEN_MOVE))
+        return 1;
+    g->open[clause] = 1;
+    chunk_begin(&c, f->source, 1);
+    expand(g, &c, 0, g->real, &g->contexts[0], TO_LOCATE);
+    g->open[clause] = open;
+    for (uint32_t i = 0; i < c.event_count && !ok; i++)
+        if (c.events[i].kind == f->kind && c.events[i].clause == clause && c.events[i].site == f->site) {
+            g->has[clause] = 0;
+            free(f->choices);
+            decide(g, clause, &c.events[i], c.choices);
+            ok = 1;
+        }
+    chunk_free(&c);
+    return ok;
+}
+
 /*
  * How to get from the initial state to state `number`: for each step the number of the move, how many choices it has, and those.
  * The size of the answer in *size, or NULL without memory.
@@ -757,17 +819,19 @@ const value *search_path(struct search *g, uint32_t number, uint64_t *size)
     struct chunk c = {0};
     uint64_t capacity = 0, used = 0;
     int ok = chain != NULL;
+    memcpy(g->real, g->initial, sizeof g->real);
     for (uint64_t i = length + 1; ok && i-- > 0; number = parents[number])
         chain[i] = number;
     for (uint64_t i = 0; ok && i < length; i++) {
         chunk_begin(&c, chain[i], 1);
-        expand(g, &c, 0, &g->contexts[0], TO_TRACE);
+        expand(g, &c, 0, g->real, &g->contexts[0], TO_TRACE);
         uint32_t k = 0;
-        while (k < c.count && !same_state(c.out + (size_t)k * WORDS, state_at(&g->states, chain[i + 1])))
+        while (k < c.count && !stands_for(state_at(&g->states, chain[i + 1]), c.out + (size_t)k * WORDS))
             k++;
         ok = !c.failed && k < c.count;
         if (!ok)
             break;
+        memcpy(g->real, c.out + (size_t)k * WORDS, sizeof g->real);
         const struct candidate_origin *o = &c.origins[k];
         if (used + 2 + o->choice_count > capacity) {
             capacity = capacity * 2 + 2 + o->choice_count + 64;
