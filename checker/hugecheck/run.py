@@ -57,6 +57,7 @@ class KernelResult:
     meanings: Meanings
     engine: str
     note: str
+    reductions: str
 
 
 def run_scenario(
@@ -173,6 +174,7 @@ def _decide(scenario: Scenario, kernel: str, system: System, searched: Searched,
         meanings,
         searched.engine,
         searched.note,
+        searched.reductions,
     )
 
 

@@ -47,6 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="reference: Python; native: generated C; auto: native for what turns out to be large (default)",
     )
     parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="threads of the native engine")
+    parser.add_argument(
+        "--symmetry", action="store_true", help="native engine: one state for all that differ only by a renaming"
+    )
     parser.add_argument("--keep-c", type=Path, metavar="DIR", help="leave the generated C in this folder")
     parser.add_argument("--quiet", action="store_true", help="verdicts only, no counterexamples")
 
@@ -69,7 +72,7 @@ def _seconds(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     limits = Limits(options.depth, options.max_states, options.max_seconds, options.max_memory)
-    engine = Choice(options.engine, options.threads, options.keep_c)
+    engine = Choice(options.engine, options.threads, options.symmetry, options.keep_c)
     statuses: list[int] = []
     results: list[dict[str, object]] = []
     errors: list[Diagnostic] = []
@@ -158,6 +161,7 @@ def _entry(spec: str, result: KernelResult, clause: ClauseResult) -> dict[str, o
         "merged": result.merged,
         "engine": result.engine,
         "note": result.note,
+        "reductions": result.reductions,
         "seconds": round(explored.seconds, 3),
         "trace": trace_json(clause.trace) if clause.trace is not None else [],
     }
@@ -186,6 +190,8 @@ def _text(result: KernelResult, *, quiet: bool) -> list[str]:
         + ("complete" if explored.complete else f"stopped: {explored.reason}")
         + ("; native engine" if result.engine == NATIVE else "")
     )
+    if result.reductions:
+        out.append(f"  reduced by: {result.reductions}")
     if result.note:
         out.append(f"  note: {result.note}")
     if covered:

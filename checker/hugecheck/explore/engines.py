@@ -17,10 +17,12 @@ AUTO, REFERENCE, NATIVE = "auto", "reference", "native"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """engine: auto, reference, native. `workers`: threads of the native engine. `keep`: a folder for the generated C."""
+    """engine: auto, reference, native. `workers`: threads of the native engine. `symmetry`: it visits one state of those that differ only by a
+    renaming. `keep`: a folder for the generated C."""
 
     engine: str = AUTO
     workers: int = 1
+    symmetry: bool = False
     keep: Path | None = None
 
 
@@ -31,6 +33,7 @@ class Searched:
     explored: Explored
     engine: str
     note: str = ""
+    reductions: str = ""
 
 
 def search(system: System, limits: Limits, report: Callable[[Progress], None] | None, choice: Choice) -> Searched:
@@ -46,8 +49,9 @@ def search(system: System, limits: Limits, report: Callable[[Progress], None] | 
     from hugecheck.explore import native  # imports ctypes, and pays only here
 
     try:
-        options = native.Options(workers=choice.workers, keep=choice.keep)
-        return Searched(native.explore(system, limits, report, options), NATIVE)
+        options = native.Options(workers=choice.workers, symmetry=choice.symmetry, keep=choice.keep)
+        explored = native.explore(system, limits, report, options)
+        return Searched(explored, NATIVE, reductions="; ".join(native.reductions(system)) if choice.symmetry else "")
     except native.NativeUnavailable as unavailable:
         note = f"the native engine cannot run this: {unavailable}"
         return Searched(explore(system, limits, report), REFERENCE, note)
