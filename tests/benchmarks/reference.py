@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from hugecheck.diagnostics import Source
 from hugecheck.explore.search import Limits
 from hugecheck.language.kernels import find_kernel
 from hugecheck.language.loader import load_model, load_scenario, load_scenario_text
-from hugecheck.diagnostics import Source
 from hugecheck.run import run_on
 from hugecheck.trace.follow import Follower
 from hugecheck.trace.recording import Recording, read_recordings
@@ -75,14 +75,20 @@ def recordings() -> str:
                 traces, steps, loose = traces + 1, steps + followed.steps, loose + followed.loose
                 diverged += followed.divergence is not None
     seconds = time.perf_counter() - started
-    return f"{traces} recordings, {steps:,} steps in {seconds:.1f} s on one core; {diverged} diverge, {loose} loose steps"
+    return (
+        f"{traces} recordings, {steps:,} steps in {seconds:.1f} s on one core; {diverged} diverge, {loose} loose steps"
+    )
 
 
 def main() -> None:
     load_scenario(SPEC)
-    print(f"machine      {platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"machine      {platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
     with tempfile.TemporaryDirectory() as cache:
-        print(f"shell        {from_the_shell(None):.2f} s with an empty cache, {from_the_shell(cache):.2f} s afterwards ({SPEC.name}, two kernels)")
+        print(
+            f"shell        {from_the_shell(None):.2f} s with an empty cache, {from_the_shell(cache):.2f} s afterwards ({SPEC.name}, two kernels)"
+        )
     print(f"explorer     {explorer()}")
     print(f"recordings   {recordings() if TRACES.is_dir() else 'not there: ' + str(TRACES)}")
 

@@ -62,13 +62,13 @@ def load_model(name: str) -> ir.Module:
 def load_model_file(path: Path) -> ir.Module:
     """The checked model in a file, whatever scenario it contains too."""
     sources = _closure([(path, None)])
-    return kept("module", sources, lambda: _model(sources)[0])
+    return kept("module", digest(sources), lambda: _model(sources)[0])
 
 
 def load_model_text(source: Source, folder: Path) -> ir.Module:
     """The checked model in a text; `use "file"` is relative to `folder`."""
     sources = [*_closure(_uses(source, folder)), source]
-    return kept("module", sources, lambda: _model(sources)[0])
+    return kept("module", digest(sources), lambda: _model(sources)[0])
 
 
 def load_scenario(path: Path) -> Scenario:
