@@ -279,3 +279,19 @@ def test_only_what_is_used() -> None:
         "var x: nat = 0\noperation f() { atomic { x = 1 } }\noperation g() { atomic { x = 2 } }\nprocess p { f }\nalways true"
     )
     assert list(built.operations) == ["f"]
+
+
+def test_operations_with_the_names_of_functions() -> None:
+    """An operation and a function are told apart, also where each calls the other's namesake."""
+    text = """
+"Operations with the names of functions that the other calls."
+var n: nat = 0
+fn g() { atomic { n += 1 }; atomic { n += 1 } }
+fn h() { atomic { n += 1 }; atomic { n += 1 } }
+operation g() { let k = 2; h(); atomic { n += k } }
+operation h() { let k = 2; g(); atomic { n += k } }
+process p { g }
+process q { h }
+finally all: n = 8
+"""
+    assert verdicts(run(text)) == {"all": "holds", "deadlock": "holds"}

@@ -176,11 +176,14 @@ def _touched(program: ir.Program) -> dict[str, Names]:
             own.setdefault(call.function, set()).update(
                 results_of(program, call.function) | {return_local(call.function).name}
             )
-    done: dict[str, Names] = {}
 
-    def total(name: str) -> Names:
-        if name not in done:
-            done[name] = frozenset(own.get(name, set())).union(*(total(c) for c in sorted(calls.get(name, ()))))
-        return done[name]
+    def reachable(name: str) -> set[str]:
+        found, pending = {name}, [name]
+        while pending:
+            new = calls.get(pending.pop(), set()) - found
+            found |= new
+            pending.extend(new)
+        return found
 
-    return {name: total(name) for name in own}
+    # An operation may have the name of a function; their locals are taken together then.
+    return {name: EMPTY.union(*(own.get(n, set()) for n in reachable(name))) for name in own}
